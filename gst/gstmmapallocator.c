@@ -1,0 +1,189 @@
+/* gst-mmap: memory of a region as GstMemory
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Used by the sink's pool and by upstream elements that allocate without a pool; by the source for each frame. Any thread.
+ *
+ * One allocator belongs to one region, so that mapping is a constant: no mmap, no page fault, no lock per frame.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmapallocator.h"
+
+struct _GstMmapAllocator
+{
+  GstFdAllocator parent;
+
+  MmapRegion *region;
+  MmapProducer *producer;
+};
+
+G_DEFINE_TYPE (GstMmapAllocator, gst_mmap_allocator, GST_TYPE_FD_ALLOCATOR);
+
+/* What a consumer's memory gives back. */
+typedef struct
+{
+  MmapConsumerLink *link;
+  guint64 id;
+  guint64 size;
+} Held;
+
+static GQuark
+block_quark (void)
+{
+  return g_quark_from_static_string ("gst-mmap-block");
+}
+
+static GQuark
+held_quark (void)
+{
+  return g_quark_from_static_string ("gst-mmap-held");
+}
+
+static void
+held_free (gpointer data)
+{
+  Held *held = data;
+
+  mmap_consumer_link_release (held->link, held->id, held->size);
+  mmap_consumer_link_unref (held->link);
+  g_free (held);
+}
+
+static gpointer
+gst_mmap_allocator_map (GstMemory * memory, gsize maxsize, GstMapFlags flags)
+{
+  return GST_MMAP_ALLOCATOR (memory->allocator)->region->base;
+}
+
+static void
+gst_mmap_allocator_unmap (GstMemory * memory)
+{
+}
+
+GstMemory *
+gst_mmap_allocator_wrap_block (GstAllocator * allocator, MmapBlock * block,
+    gsize size)
+{
+  /* maxsize ends with the block: nobody can grow into the next one. */
+  GstMemory *memory = gst_fd_allocator_alloc (allocator, block->region->fd,
+      block->offset + block->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+
+  gst_memory_resize (memory, block->offset, size);
+  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), block_quark (),
+      block, (GDestroyNotify) mmap_block_unref);
+  return memory;
+}
+
+GstMemory *
+gst_mmap_allocator_wrap_item (GstAllocator * allocator, const MmapItem * item)
+{
+  const MmapDescriptor *descriptor = &item->descriptor;
+  GstMemory *memory = gst_fd_allocator_alloc (allocator, item->region->fd,
+      descriptor->offset + descriptor->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+  Held *held = g_new (Held, 1);
+
+  held->link = mmap_consumer_link_ref (item->link);
+  held->id = descriptor->id;
+  held->size = descriptor->size;
+  gst_memory_resize (memory, descriptor->offset, descriptor->size);
+  GST_MINI_OBJECT_FLAG_SET (memory, GST_MEMORY_FLAG_READONLY);
+  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), held_quark (),
+      held, held_free);
+  return memory;
+}
+
+MmapBlock *
+gst_mmap_memory_get_block (GstMemory * memory)
+{
+  if (!memory->allocator || !GST_IS_MMAP_ALLOCATOR (memory->allocator))
+    return NULL;
+  if (memory->parent)
+    memory = memory->parent;
+  return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (memory),
+      block_quark ());
+}
+
+MmapRegion *
+gst_mmap_allocator_get_region (GstAllocator * allocator)
+{
+  return GST_MMAP_ALLOCATOR (allocator)->region;
+}
+
+/* For elements that take an allocator but no pool: audio, encoded streams. */
+static GstMemory *
+gst_mmap_allocator_alloc (GstAllocator * allocator, gsize size,
+    GstAllocationParams * params)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
+  gsize total = size + params->prefix + params->padding;
+  MmapBlock *block;
+  GstMemory *memory;
+
+  block = mmap_producer_alloc (self->producer, total, params->align + 1,
+      MMAP_ALLOC_UPSTREAM);
+  if (!block) {
+    mmap_producer_collect (self->producer);
+    block = mmap_producer_alloc (self->producer, total, params->align + 1,
+        MMAP_ALLOC_UPSTREAM);
+  }
+  /* Scarce, or of a region that has been replaced meanwhile: the sink copies. */
+  if (block && block->region != self->region)
+    g_clear_pointer (&block, mmap_block_unref);
+  if (!block)
+    return gst_allocator_alloc (NULL, size, params);
+
+  memory = gst_mmap_allocator_wrap_block (allocator, block, total);
+  if (params->prefix && (params->flags & GST_MEMORY_FLAG_ZERO_PREFIXED))
+    memset (mmap_block_get_data (block), 0, params->prefix);
+  if (params->padding && (params->flags & GST_MEMORY_FLAG_ZERO_PADDED))
+    memset (mmap_block_get_data (block) + params->prefix + size, 0,
+        params->padding);
+  gst_memory_resize (memory, params->prefix, size);
+  return memory;
+}
+
+static void
+gst_mmap_allocator_finalize (GObject * object)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (object);
+
+  g_clear_pointer (&self->region, mmap_region_unref);
+  g_clear_pointer (&self->producer, mmap_producer_unref);
+  G_OBJECT_CLASS (gst_mmap_allocator_parent_class)->finalize (object);
+}
+
+static void
+gst_mmap_allocator_class_init (GstMmapAllocatorClass * klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = gst_mmap_allocator_finalize;
+  GST_ALLOCATOR_CLASS (klass)->alloc = gst_mmap_allocator_alloc;
+}
+
+static void
+gst_mmap_allocator_init (GstMmapAllocator * self)
+{
+  GstAllocator *allocator = GST_ALLOCATOR_CAST (self);
+
+  allocator->mem_type = "mmap";
+  allocator->mem_map = gst_mmap_allocator_map;
+  allocator->mem_unmap = gst_mmap_allocator_unmap;
+}
+
+GstAllocator *
+gst_mmap_allocator_new (MmapRegion * region, MmapProducer * producer)
+{
+  GstMmapAllocator *self = g_object_new (GST_TYPE_MMAP_ALLOCATOR, NULL);
+
+  gst_object_ref_sink (self);
+  self->region = mmap_region_ref (region);
+  if (producer) {
+    self->producer = mmap_producer_ref (producer);
+    /* gst_allocator_alloc() works. */
+    GST_OBJECT_FLAG_UNSET (self, GST_ALLOCATOR_FLAG_CUSTOM_ALLOC);
+  }
+  return GST_ALLOCATOR_CAST (self);
+}

@@ -1,0 +1,46 @@
+/* gst-mmap: memory of a region as GstMemory
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "consumer.h"
+#include "producer.h"
+
+#include <gst/allocators/allocators.h>
+
+G_BEGIN_DECLS
+
+#define GST_TYPE_MMAP_ALLOCATOR (gst_mmap_allocator_get_type ())
+G_DECLARE_FINAL_TYPE (GstMmapAllocator, gst_mmap_allocator, GST,
+    MMAP_ALLOCATOR, GstFdAllocator)
+
+/**
+ * gst_mmap_allocator_new:
+ * @region: the region that all its memory lies in
+ * @producer: (nullable): if set, gst_allocator_alloc() takes blocks from it, and falls back to system memory when
+ *     they are scarce; else memory is only wrapped
+ *
+ * Returns: (transfer full): an allocator whose memory is fd memory over the one mapping of @region
+ */
+GstAllocator *gst_mmap_allocator_new (MmapRegion * region,
+    MmapProducer * producer);
+
+/* @block: (transfer full): of the allocator's region
+ * Returns: (transfer full): @size writable bytes at its start; the block is freed with the memory */
+GstMemory *gst_mmap_allocator_wrap_block (GstAllocator * allocator,
+    MmapBlock * block, gsize size);
+
+/* @item: a frame of the allocator's region
+ * Returns: (transfer full): its payload, read-only; the frame is given back with the memory */
+GstMemory *gst_mmap_allocator_wrap_item (GstAllocator * allocator,
+    const MmapItem * item);
+
+/* Returns: (transfer none) (nullable): the block that @memory is, or shares a part of; %NULL if it is other memory */
+MmapBlock *gst_mmap_memory_get_block (GstMemory * memory);
+
+/* Returns: (transfer none): the region of the allocator's memory */
+MmapRegion *gst_mmap_allocator_get_region (GstAllocator * allocator);
+
+G_END_DECLS

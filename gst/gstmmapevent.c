@@ -1,0 +1,74 @@
+/* gst-mmap: events as bytes, and back
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called by both elements from their streaming threads. What comes from the other side is copied first, then checked.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmapevent.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Segment flags that have a meaning in another pipeline; chosen: all that GStreamer 1.22 defines. */
+#define SEGMENT_FLAGS (GST_SEGMENT_FLAG_RESET | GST_SEGMENT_FLAG_TRICKMODE \
+    | GST_SEGMENT_FLAG_SEGMENT | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS \
+    | GST_SEGMENT_FLAG_TRICKMODE_FORWARD_PREDICTED \
+    | GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO)
+
+void
+gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire)
+{
+  wire->flags = segment->flags;
+  wire->format = segment->format;
+  wire->rate = segment->rate;
+  wire->applied_rate = segment->applied_rate;
+  wire->base = segment->base;
+  wire->offset = segment->offset;
+  wire->start = segment->start;
+  wire->stop = segment->stop;
+  wire->time = segment->time;
+  wire->position = segment->position;
+  wire->duration = segment->duration;
+}
+
+gboolean
+gst_mmap_segment_from_wire (gconstpointer data, gsize size,
+    GstSegment * segment)
+{
+  MmapSegment wire;
+
+  if (size != sizeof wire)
+    return FALSE;
+  memcpy (&wire, data, sizeof wire);
+  if (!gst_format_get_details (wire.format) || wire.rate == 0.0
+      || wire.applied_rate == 0.0 || !isfinite (wire.rate)
+      || !isfinite (wire.applied_rate))
+    return FALSE;
+
+  gst_segment_init (segment, wire.format);
+  segment->flags = wire.flags & SEGMENT_FLAGS;
+  segment->rate = wire.rate;
+  segment->applied_rate = wire.applied_rate;
+  segment->base = wire.base;
+  segment->offset = wire.offset;
+  segment->start = wire.start;
+  segment->stop = wire.stop;
+  segment->time = wire.time;
+  segment->position = wire.position;
+  segment->duration = wire.duration;
+  return TRUE;
+}
+
+GstCaps *
+gst_mmap_caps_from_wire (gconstpointer data, gsize size)
+{
+  g_autofree char *string = g_strndup (data, size);
+
+  return g_utf8_validate (string, -1, NULL) ? gst_caps_from_string (string) :
+      NULL;
+}

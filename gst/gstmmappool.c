@@ -1,0 +1,373 @@
+/* gst-mmap: the pool that mmapsink proposes
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called by upstream elements: acquire from their streaming thread, release from whichever thread drops a buffer last,
+ * among them the sink's service thread. It keeps its own list of free buffers, because waiting for one means waiting
+ * for another process.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmappool.h"
+
+#include <gst/video/video.h>
+
+GST_DEBUG_CATEGORY_STATIC (gst_mmap_pool_debug);
+#define GST_CAT_DEFAULT gst_mmap_pool_debug
+
+/* How long to wait for a consumer that may keep what it has, the first time; chosen: a frame at 50 Hz. */
+#define STARVED_AFTER_US 20000
+
+struct _GstMmapPool
+{
+  GstBufferPool parent;
+
+  MmapProducer *producer;
+  GstAllocator *allocator;
+  MmapCancel cancel;
+
+  /* configuration */
+  GstVideoInfo info;
+  GstVideoAlignment align;
+  gboolean need_alignment;
+  gboolean add_video_meta;
+  guint size;
+  GstAllocationParams params;
+
+  GMutex lock;
+  GQueue unused;                /* GstBuffer in blocks */
+  gboolean starved;             /* waiting was in vain last time */
+  gboolean active;
+  gboolean pool_flushing;
+  gboolean sink_flushing;
+};
+
+#define gst_mmap_pool_parent_class parent_class
+G_DEFINE_TYPE_WITH_CODE (GstMmapPool, gst_mmap_pool, GST_TYPE_BUFFER_POOL,
+    GST_DEBUG_CATEGORY_INIT (gst_mmap_pool_debug, "mmappool", 0,
+        "pool of mmapsink"));
+
+static const gchar **
+gst_mmap_pool_get_options (GstBufferPool * pool)
+{
+  static const gchar *options[] = { GST_BUFFER_POOL_OPTION_VIDEO_META,
+    GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT, NULL
+  };
+
+  return options;
+}
+
+static gboolean
+gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  GstAllocator *allocator = NULL;
+  guint size, min, max;
+  GstCaps *caps;
+
+  if (!gst_buffer_pool_config_get_params (config, &caps, &size, &min, &max)
+      || !caps || !gst_video_info_from_caps (&self->info, caps)) {
+    GST_WARNING_OBJECT (pool, "not configured with raw video caps: %"
+        GST_PTR_FORMAT, caps);
+    return FALSE;
+  }
+  gst_buffer_pool_config_get_allocator (config, &allocator, &self->params);
+
+  self->add_video_meta = gst_buffer_pool_config_has_option (config,
+      GST_BUFFER_POOL_OPTION_VIDEO_META);
+  self->need_alignment = self->add_video_meta
+      && gst_buffer_pool_config_has_option (config,
+      GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
+  gst_video_alignment_reset (&self->align);
+  if (self->need_alignment) {
+    gst_buffer_pool_config_get_video_alignment (config, &self->align);
+    if (!gst_video_info_align (&self->info, &self->align)) {
+      GST_WARNING_OBJECT (pool, "alignment is impossible");
+      return FALSE;
+    }
+    gst_buffer_pool_config_set_video_alignment (config, &self->align);
+  }
+  self->size = MAX (size, GST_VIDEO_INFO_SIZE (&self->info));
+  gst_buffer_pool_config_set_params (config, caps, self->size, min, max);
+  return GST_BUFFER_POOL_CLASS (parent_class)->set_config (pool, config);
+}
+
+static GstMemory *
+gst_mmap_pool_alloc_block (GstMmapPool * self)
+{
+  gsize total = self->size + self->params.prefix + self->params.padding;
+  MmapBlock *block;
+  GstMemory *memory;
+
+  block = mmap_producer_alloc (self->producer, total, self->params.align + 1,
+      MMAP_ALLOC_POOL);
+  if (!block)
+    return NULL;
+  /* The sink has another region by now; this pool is about to be replaced. */
+  if (block->region != gst_mmap_allocator_get_region (self->allocator)) {
+    mmap_block_unref (block);
+    return NULL;
+  }
+  memory = gst_mmap_allocator_wrap_block (self->allocator, block, total);
+  gst_memory_resize (memory, self->params.prefix, self->size);
+  return memory;
+}
+
+static GstBuffer *
+gst_mmap_pool_wrap (GstMmapPool * self, GstMemory * memory)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+
+  gst_buffer_append_memory (buffer, memory);
+  if (self->add_video_meta) {
+    GstVideoInfo *info = &self->info;
+    GstVideoMeta *meta = gst_buffer_add_video_meta_full (buffer,
+        GST_VIDEO_FRAME_FLAG_NONE, GST_VIDEO_INFO_FORMAT (info),
+        GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info),
+        GST_VIDEO_INFO_N_PLANES (info), info->offset, info->stride);
+
+    gst_video_meta_set_alignment (meta, self->align);
+    GST_META_FLAG_SET (meta, GST_META_FLAG_POOLED);
+  }
+  GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
+  return buffer;
+}
+
+/* A buffer from the list, or a new one. NULL if there is none now. */
+static GstBuffer *
+gst_mmap_pool_take (GstMmapPool * self)
+{
+  GstBuffer *buffer;
+  GstMemory *memory;
+
+  g_mutex_lock (&self->lock);
+  buffer = g_queue_pop_head (&self->unused);
+  g_mutex_unlock (&self->lock);
+  if (!buffer) {
+    memory = gst_mmap_pool_alloc_block (self);
+    buffer = memory ? gst_mmap_pool_wrap (self, memory) : NULL;
+  }
+  if (buffer)
+    self->starved = FALSE;
+  return buffer;
+}
+
+static gboolean
+gst_mmap_pool_is_flushing (GstMmapPool * self)
+{
+  gboolean flushing;
+
+  g_mutex_lock (&self->lock);
+  flushing = self->pool_flushing || self->sink_flushing || !self->active;
+  g_mutex_unlock (&self->lock);
+  return flushing;
+}
+
+/* Waits for a block. FALSE if that is in vain. */
+static gboolean
+gst_mmap_pool_wait (GstMmapPool * self, guint64 serial)
+{
+  gint64 timeout_us = -1;
+
+  /* A consumer that has read all its frames may keep them for as long as it likes. Give it a moment, once. */
+  if (!mmap_producer_has_unread (self->producer)) {
+    if (self->starved || mmap_producer_get_held (self->producer) == 0)
+      return FALSE;
+    timeout_us = STARVED_AFTER_US;
+  }
+  self->starved = mmap_producer_wait (self->producer, &self->cancel, serial,
+      timeout_us) == MMAP_WAIT_TIMEOUT;
+  return !self->starved;
+}
+
+static GstFlowReturn
+gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
+    GstBufferPoolAcquireParams * params)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+
+  for (;;) {
+    guint64 serial;
+
+    if (gst_mmap_pool_is_flushing (self))
+      return GST_FLOW_FLUSHING;
+    *buffer = gst_mmap_pool_take (self);
+    if (*buffer)
+      return GST_FLOW_OK;
+
+    serial = mmap_producer_collect (self->producer);
+    *buffer = gst_mmap_pool_take (self);
+    if (*buffer)
+      return GST_FLOW_OK;
+    if (params && (params->flags & GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT))
+      return GST_FLOW_EOS;
+    if (gst_mmap_pool_is_flushing (self))
+      return GST_FLOW_FLUSHING;
+
+    if (!gst_mmap_pool_wait (self, serial)) {
+      GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
+      *buffer = gst_mmap_pool_wrap (self, gst_allocator_alloc (NULL,
+              self->size, &self->params));
+      return GST_FLOW_OK;
+    }
+  }
+}
+
+/* The base class would make memory begin at 0, the start of the region: here it begins at its block. */
+static void
+gst_mmap_pool_reset_buffer (GstBufferPool * pool, GstBuffer * buffer)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  gboolean tagged = GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
+  MmapBlock *block = NULL;
+
+  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
+  GST_BUFFER_POOL_CLASS (parent_class)->reset_buffer (pool, buffer);
+  if (tagged)
+    return;
+
+  GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
+  if (gst_buffer_n_memory (buffer) == 1
+      && gst_buffer_is_all_memory_writable (buffer))
+    block = gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0));
+  if (block) {
+    GstMemory *memory = gst_buffer_peek_memory (buffer, 0);
+    gssize start = block->offset + self->params.prefix;
+
+    gst_memory_resize (memory, start - (gssize) memory->offset, self->size);
+  }
+}
+
+static void
+gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  gboolean reusable;
+
+  /* Not if somebody has changed its memory or still uses it, nor if it is not in a block. */
+  reusable = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY)
+      && gst_buffer_n_memory (buffer) == 1
+      && gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0))
+      && gst_buffer_get_size (buffer) == self->size
+      && gst_buffer_is_all_memory_writable (buffer);
+
+  g_mutex_lock (&self->lock);
+  if (self->active && reusable)
+    g_queue_push_head (&self->unused, g_steal_pointer (&buffer));
+  g_mutex_unlock (&self->lock);
+  if (buffer)
+    gst_buffer_unref (buffer);
+  mmap_producer_poke (self->producer);
+}
+
+static gboolean
+gst_mmap_pool_start (GstBufferPool * pool)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+
+  g_mutex_lock (&self->lock);
+  self->active = TRUE;
+  self->pool_flushing = FALSE;
+  g_mutex_unlock (&self->lock);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_pool_stop (GstBufferPool * pool)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  GstBuffer *buffer;
+
+  g_mutex_lock (&self->lock);
+  self->active = FALSE;
+  while ((buffer = g_queue_pop_head (&self->unused))) {
+    g_mutex_unlock (&self->lock);
+    gst_buffer_unref (buffer);
+    g_mutex_lock (&self->lock);
+  }
+  g_mutex_unlock (&self->lock);
+  return GST_BUFFER_POOL_CLASS (parent_class)->stop (pool);
+}
+
+static void
+gst_mmap_pool_set_flag (GstMmapPool * self, gboolean * flag, gboolean value)
+{
+  g_mutex_lock (&self->lock);
+  *flag = value;
+  g_mutex_unlock (&self->lock);
+  mmap_producer_poke (self->producer);
+}
+
+void
+gst_mmap_pool_set_sink_flushing (GstBufferPool * pool, gboolean flushing)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+
+  gst_mmap_pool_set_flag (self, &self->sink_flushing, flushing);
+}
+
+static void
+gst_mmap_pool_flush_start (GstBufferPool * pool)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+
+  gst_mmap_pool_set_flag (self, &self->pool_flushing, TRUE);
+}
+
+static void
+gst_mmap_pool_flush_stop (GstBufferPool * pool)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+
+  gst_mmap_pool_set_flag (self, &self->pool_flushing, FALSE);
+}
+
+static void
+gst_mmap_pool_finalize (GObject * object)
+{
+  GstMmapPool *self = GST_MMAP_POOL (object);
+
+  g_clear_object (&self->allocator);
+  g_clear_pointer (&self->producer, mmap_producer_unref);
+  g_mutex_clear (&self->lock);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+gst_mmap_pool_class_init (GstMmapPoolClass * klass)
+{
+  GstBufferPoolClass *pool_class = GST_BUFFER_POOL_CLASS (klass);
+
+  G_OBJECT_CLASS (klass)->finalize = gst_mmap_pool_finalize;
+  pool_class->get_options = gst_mmap_pool_get_options;
+  pool_class->set_config = gst_mmap_pool_set_config;
+  pool_class->start = gst_mmap_pool_start;
+  pool_class->stop = gst_mmap_pool_stop;
+  pool_class->acquire_buffer = gst_mmap_pool_acquire_buffer;
+  pool_class->reset_buffer = gst_mmap_pool_reset_buffer;
+  pool_class->release_buffer = gst_mmap_pool_release_buffer;
+  pool_class->flush_start = gst_mmap_pool_flush_start;
+  pool_class->flush_stop = gst_mmap_pool_flush_stop;
+}
+
+static void
+gst_mmap_pool_init (GstMmapPool * self)
+{
+  g_mutex_init (&self->lock);
+  gst_allocation_params_init (&self->params);
+}
+
+GstBufferPool *
+gst_mmap_pool_new (MmapProducer * producer)
+{
+  GstMmapPool *self = g_object_new (GST_TYPE_MMAP_POOL, NULL);
+  g_autoptr (MmapRegion) region = mmap_producer_dup_region (producer);
+
+  gst_object_ref_sink (self);
+  self->producer = mmap_producer_ref (producer);
+  self->allocator = gst_mmap_allocator_new (region, producer);
+  return GST_BUFFER_POOL_CAST (self);
+}

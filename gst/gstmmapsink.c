@@ -1,0 +1,954 @@
+/* gst-mmap: element that publishes a stream to other processes
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+/**
+ * SECTION:element-mmapsink
+ * @title: mmapsink
+ * @see_also: mmapsrc
+ *
+ * Publishes the buffers of its pipeline, of any caps, in a region of shared memory. Any number of mmapsrc in other
+ * processes receive them, with caps, time stamps and flags. Frames that upstream renders into the pool that mmapsink
+ * proposes are not copied.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 filesrc location=video.avi ! decodebin ! mmapsink socket-path=/tmp/cam0
+ * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
+ * ]|
+ *
+ * Virtual methods run on the streaming thread, but for unlock and state changes. The core's service thread calls
+ * links_changed() and refused().
+ *
+ * Since: 0.1
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmapsink.h"
+
+#include "gstmmapallocator.h"
+#include "gstmmapevent.h"
+#include "gstmmapframe.h"
+#include "gstmmappool.h"
+#include "gstmmaputil.h"
+#include "token.h"
+
+#include <gst/audio/audio.h>
+
+GST_DEBUG_CATEGORY_STATIC (gst_mmap_sink_debug);
+#define GST_CAT_DEFAULT gst_mmap_sink_debug
+
+/* With size=0 a region holds as many video frames as fit into this, but not fewer or more than below; chosen, untuned. */
+#define VIDEO_BYTES (64 * 1024 * 1024)
+#define VIDEO_MIN_FRAMES 6
+#define VIDEO_MAX_FRAMES 24
+/* Without a frame size to go by: audio, and anything else. A frame of more than a quarter makes it grow; chosen, untuned. */
+#define AUDIO_BYTES (4 * 1024 * 1024)
+#define OTHER_BYTES (16 * 1024 * 1024)
+#define OTHER_MIN_FRAMES 4
+/* A region for larger frames than this holds two of them. */
+#define LARGE_FRAME_BYTES (64 * 1024 * 1024)
+/* With fewer frames in the region than this there is no pool: they are needed to copy into, and for consumers to hold. */
+#define POOL_MIN_FRAMES 3
+/* Longer waits for consumers than this move the rest of a stream that is not live; chosen: less can't be seen. */
+#define STALL_MIN_NS (20 * GST_MSECOND)
+
+#define DEFAULT_SIZE 0
+#define DEFAULT_WAIT_FOR_CONNECTION TRUE
+
+enum
+{
+  PROP_0,
+  PROP_SOCKET_PATH,
+  PROP_FILE,
+  PROP_SIZE,
+  PROP_TOKEN_BYTES,
+  PROP_WAIT_FOR_CONNECTION,
+  PROP_NUM_CLIENTS,
+  PROP_CAPABILITIES,
+  PROP_STATS,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+struct _GstMmapSink
+{
+  GstBaseSink parent;
+
+  /* properties, under the object lock */
+  gchar *socket_path;
+  gchar *file;
+  guint64 size;
+  guint token_bytes;
+  gboolean wait_for_connection;
+  guint num_clients;
+
+  /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
+  MmapProducer *producer;
+  GstBufferPool *pool;          /* the last one proposed; object lock */
+
+  /* streaming thread */
+  MmapCancel cancel;            /* set by unlock() */
+  MmapCancel never;             /* for waits in events: they look at the pad */
+  GstAllocator *allocator;      /* of the current region */
+  gchar *media;
+  GstClockTime stall;           /* see gst_mmap_sink_stalled() */
+  guint64 copied;               /* atomic */
+  gboolean warned[MMAP_N_ERRORS];       /* service thread */
+};
+
+static GstStaticPadTemplate sink_template =
+GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS_ANY);
+
+#define gst_mmap_sink_parent_class parent_class
+G_DEFINE_TYPE_WITH_CODE (GstMmapSink, gst_mmap_sink, GST_TYPE_BASE_SINK,
+    GST_DEBUG_CATEGORY_INIT (gst_mmap_sink_debug, "mmapsink", 0,
+        "publishes a stream to other processes"));
+GST_ELEMENT_REGISTER_DEFINE (mmapsink, "mmapsink", GST_RANK_NONE,
+    GST_TYPE_MMAP_SINK);
+
+/* Returns: (transfer full) (nullable) */
+static MmapProducer *
+gst_mmap_sink_dup_producer (GstMmapSink * self)
+{
+  MmapProducer *producer;
+
+  GST_OBJECT_LOCK (self);
+  producer = self->producer ? mmap_producer_ref (self->producer) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return producer;
+}
+
+/* --- the service thread --- */
+
+static void
+links_changed (guint n_links, gpointer user_data)
+{
+  GstMmapSink *self = user_data;
+
+  GST_INFO_OBJECT (self, "%u consumers", n_links);
+  GST_OBJECT_LOCK (self);
+  self->num_clients = n_links;
+  GST_OBJECT_UNLOCK (self);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_NUM_CLIENTS]);
+}
+
+static void
+refused (const GError * reason, gpointer user_data)
+{
+  GstMmapSink *self = user_data;
+
+  GST_WARNING_OBJECT (self, "a consumer was refused: %s", reason->message);
+  /* Once per reason: whoever connects must not be able to flood the bus. All are counted in the statistics. */
+  if (self->warned[reason->code])
+    return;
+  self->warned[reason->code] = TRUE;
+  gst_mmap_post_warning (GST_ELEMENT (self), reason);
+}
+
+/* --- life --- */
+
+static gboolean
+gst_mmap_sink_start (GstBaseSink * sink)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  g_autoptr (GError) error = NULL;
+  MmapProducer *producer, *old;
+
+  GST_OBJECT_LOCK (self);
+  producer = mmap_producer_new (self->socket_path, self->file,
+      self->token_bytes, &error);
+  GST_OBJECT_UNLOCK (self);
+  if (!producer) {
+    gst_mmap_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+
+  memset (self->warned, 0, sizeof self->warned);
+  self->cancel.cancelled = FALSE;
+  self->stall = 0;
+  self->copied = 0;
+  GST_OBJECT_LOCK (self);
+  old = self->producer;
+  self->producer = producer;
+  GST_OBJECT_UNLOCK (self);
+  g_clear_pointer (&old, mmap_producer_unref);
+
+  mmap_producer_set_callbacks (producer, links_changed, refused, self);
+  mmap_producer_start (producer);
+  return TRUE;
+}
+
+static void
+gst_mmap_sink_set_pool_flushing (GstMmapSink * self, gboolean flushing)
+{
+  GstBufferPool *pool;
+
+  GST_OBJECT_LOCK (self);
+  pool = self->pool ? gst_object_ref (self->pool) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  if (pool) {
+    gst_mmap_pool_set_sink_flushing (pool, flushing);
+    gst_object_unref (pool);
+  }
+}
+
+static void
+gst_mmap_sink_replace_pool (GstMmapSink * self, GstBufferPool * pool)
+{
+  GstBufferPool *old;
+
+  GST_OBJECT_LOCK (self);
+  old = self->pool;
+  self->pool = pool ? gst_object_ref (pool) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  gst_clear_object (&old);
+}
+
+/* Takes back what gst_mmap_sink_stalled() did. */
+static void
+gst_mmap_sink_forget_stall (GstMmapSink * self)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+
+  if (self->stall > 0)
+    gst_base_sink_set_ts_offset (sink,
+        gst_base_sink_get_ts_offset (sink) - self->stall);
+  self->stall = 0;
+}
+
+static gboolean
+gst_mmap_sink_stop (GstBaseSink * sink)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+
+  gst_mmap_sink_set_pool_flushing (self, TRUE);
+  mmap_producer_close (self->producer);
+  gst_mmap_sink_replace_pool (self, NULL);
+  gst_clear_object (&self->allocator);
+  g_clear_pointer (&self->media, g_free);
+  gst_mmap_sink_forget_stall (self);
+  links_changed (0, self);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_sink_unlock (GstBaseSink * sink)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+
+  mmap_producer_set_cancelled (self->producer, &self->cancel, TRUE);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_sink_unlock_stop (GstBaseSink * sink)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+
+  mmap_producer_set_cancelled (self->producer, &self->cancel, FALSE);
+  return TRUE;
+}
+
+/* --- waiting --- */
+
+/* Waits until the number that mmap_producer_collect() gave is not @serial any more. In render() and preroll(). */
+static GstFlowReturn
+gst_mmap_sink_wait (GstMmapSink * self, guint64 serial)
+{
+  switch (mmap_producer_wait (self->producer, &self->cancel, serial, -1)) {
+    case MMAP_WAIT_CANCELLED:
+      /* PAUSED: goes on where it left off when it plays again. Or the end. */
+      return gst_base_sink_wait_preroll (GST_BASE_SINK (self));
+    case MMAP_WAIT_CLOSED:
+      return GST_FLOW_FLUSHING;
+    default:
+      return GST_FLOW_OK;
+  }
+}
+
+/* The same in the handler of a serialised event, which goes on in PAUSED and ends when the pad is flushed. */
+static GstFlowReturn
+gst_mmap_sink_wait_in_event (GstMmapSink * self, guint64 serial)
+{
+  GstPad *pad = GST_BASE_SINK_PAD (self);
+
+  if (!GST_PAD_IS_FLUSHING (pad)
+      && mmap_producer_wait (self->producer, &self->never, serial,
+          -1) == MMAP_WAIT_OK && !GST_PAD_IS_FLUSHING (pad))
+    return GST_FLOW_OK;
+  return GST_FLOW_FLUSHING;
+}
+
+static GstFlowReturn
+gst_mmap_sink_push_event (GstMmapSink * self, MmapEventKind kind,
+    gconstpointer data, gsize size, gboolean in_event)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  while (flow == GST_FLOW_OK) {
+    guint64 serial = mmap_producer_collect (self->producer);
+
+    if (mmap_producer_push_event (self->producer, kind, data,
+            size) == MMAP_PUBLISH_OK)
+      break;
+    flow = in_event ? gst_mmap_sink_wait_in_event (self, serial) :
+        gst_mmap_sink_wait (self, serial);
+  }
+  return flow;
+}
+
+static gboolean
+gst_mmap_sink_is_fed_live (GstMmapSink * self)
+{
+  gboolean live = FALSE, upstream_live = FALSE;
+
+  return gst_base_sink_query_latency (GST_BASE_SINK (self), &live,
+      &upstream_live, NULL, NULL) && upstream_live;
+}
+
+/* The stream stood still for @waited, for lack of a consumer or because one was slow. A stream that isn't live goes on where it was,
+ * at its own speed, not in a hurry to catch up with the clock. */
+static void
+gst_mmap_sink_stalled (GstMmapSink * self, GstClockTime waited)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+
+  if (waited < STALL_MIN_NS || !gst_base_sink_get_sync (sink)
+      || gst_mmap_sink_is_fed_live (self))
+    return;
+  GST_DEBUG_OBJECT (self, "stood still for %" GST_TIME_FORMAT,
+      GST_TIME_ARGS (waited));
+  self->stall += waited;
+  gst_base_sink_set_ts_offset (sink,
+      gst_base_sink_get_ts_offset (sink) + waited);
+}
+
+/* --- the region --- */
+
+/* Bytes of one frame of @caps as they say, or 0 if they don't. */
+static guint64
+frame_bytes (GstCaps * caps)
+{
+  GstVideoInfo info;
+
+  if (!caps || gst_caps_is_empty (caps) || !gst_caps_is_fixed (caps)
+      || !gst_structure_has_name (gst_caps_get_structure (caps, 0),
+          "video/x-raw") || !gst_video_info_from_caps (&info, caps))
+    return 0;
+  return GST_VIDEO_INFO_SIZE (&info);
+}
+
+static guint64
+round_up_page (guint64 bytes)
+{
+  return (bytes + MMAP_PAGE_BYTES - 1) / MMAP_PAGE_BYTES * MMAP_PAGE_BYTES;
+}
+
+/* Bytes of blocks that a region for @caps should hold, when a frame has @frame bytes (0: unknown); at least @least. */
+static guint64
+wanted_bytes (GstCaps * caps, guint64 frame, guint64 * least)
+{
+  guint64 bytes = OTHER_BYTES, page = round_up_page (frame);
+
+  if (frame > 0 && frame_bytes (caps) == frame) {
+    *least = POOL_MIN_FRAMES * page;
+    return page * CLAMP (VIDEO_BYTES / page, VIDEO_MIN_FRAMES,
+        VIDEO_MAX_FRAMES);
+  }
+  if (caps && gst_caps_is_fixed (caps)
+      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
+          "audio/x-raw"))
+    bytes = AUDIO_BYTES;
+  *least = page * (frame > LARGE_FRAME_BYTES ? 1 : OTHER_MIN_FRAMES);
+  return MAX (bytes, page * (frame > LARGE_FRAME_BYTES ? 2 : 2 *
+          OTHER_MIN_FRAMES));
+}
+
+static gboolean
+gst_mmap_sink_set_region (GstMmapSink * self, guint64 size)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (MmapRegion) region = NULL;
+
+  GST_INFO_OBJECT (self, "a region of %" G_GUINT64_FORMAT " bytes", size);
+  if (!mmap_producer_set_region (self->producer, size, self->media, &error)) {
+    gst_mmap_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  gst_clear_object (&self->allocator);
+  region = mmap_producer_dup_region (self->producer);
+  self->allocator = gst_mmap_allocator_new (region, self->producer);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CAPABILITIES]);
+  return TRUE;
+}
+
+static void
+gst_mmap_sink_post_too_small (GstMmapSink * self, guint64 frame,
+    guint64 capacity)
+{
+  guint64 size = mmap_producer_size_for (round_up_page (frame) *
+      OTHER_MIN_FRAMES);
+
+  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+      ("A frame has %" G_GUINT64_FORMAT " bytes, but a region of size=%"
+          G_GUINT64_FORMAT " has room for %" G_GUINT64_FORMAT ": set size to %"
+          G_GUINT64_FORMAT " or more, or to 0 to have it chosen.", frame,
+          self->size, capacity, size), ("reason: too-small"));
+}
+
+/* Makes sure that there is a region in which frames of @frame bytes (0: unknown) fit. FALSE: an error was posted. */
+static gboolean
+gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
+{
+  guint64 capacity = mmap_producer_get_capacity (self->producer);
+  guint64 least, wanted = wanted_bytes (caps, frame, &least);
+
+  if (self->size > 0) {
+    if (capacity == 0 && !gst_mmap_sink_set_region (self, self->size))
+      return FALSE;
+    capacity = mmap_producer_get_capacity (self->producer);
+    if (capacity >= frame)
+      return TRUE;
+    gst_mmap_sink_post_too_small (self, frame, capacity);
+    return FALSE;
+  }
+  if (capacity > 0 && capacity >= least)
+    return TRUE;
+  return gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted));
+}
+
+static gboolean
+gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+
+  g_free (self->media);
+  self->media = gst_caps_to_string (caps);
+  if (!gst_mmap_sink_ensure_region (self, caps, frame_bytes (caps)))
+    return FALSE;
+  /* In order: after the last frame of the old caps, before the first of the new. */
+  return gst_mmap_sink_push_event (self, MMAP_EVENT_CAPS, self->media,
+      strlen (self->media), TRUE) == GST_FLOW_OK;
+}
+
+static gboolean
+gst_mmap_sink_add_pool (GstMmapSink * self, GstQuery * query, GstCaps * caps,
+    guint64 frame)
+{
+  GstBufferPool *pool = gst_mmap_pool_new (self->producer);
+  GstStructure *config = gst_buffer_pool_get_config (pool);
+
+  gst_buffer_pool_config_set_params (config, caps, frame, 0, 0);
+  if (!gst_buffer_pool_set_config (pool, config)) {
+    gst_object_unref (pool);
+    return FALSE;
+  }
+  gst_query_add_allocation_pool (query, pool, frame, 0, 0);
+  gst_mmap_sink_replace_pool (self, pool);
+  gst_object_unref (pool);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  gboolean need_pool;
+  guint64 frame;
+  GstCaps *caps;
+
+  gst_query_parse_allocation (query, &caps, &need_pool);
+  if (!caps)
+    return FALSE;
+  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+
+  frame = frame_bytes (caps);
+  if (!gst_mmap_sink_ensure_region (self, caps, frame))
+    return FALSE;
+  if (frame == 0 && !(self->size > 0
+          && self->size < mmap_producer_size_for (OTHER_MIN_FRAMES))) {
+    gst_query_add_allocation_param (query, self->allocator, NULL);
+    return TRUE;
+  }
+  if (need_pool && mmap_producer_get_capacity (self->producer) >=
+      POOL_MIN_FRAMES * round_up_page (frame))
+    return gst_mmap_sink_add_pool (self, query, caps, frame);
+  return TRUE;
+}
+
+/* --- frames and events --- */
+
+/* With wait-for-connection, waits for a consumer. */
+static GstFlowReturn
+gst_mmap_sink_wait_for_link (GstMmapSink * self, gboolean * waited)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  while (flow == GST_FLOW_OK && self->wait_for_connection) {
+    guint64 serial = mmap_producer_collect (self->producer);
+
+    if (mmap_producer_get_n_links (self->producer) > 0)
+      break;
+    *waited = TRUE;
+    flow = gst_mmap_sink_wait (self, serial);
+  }
+  return flow;
+}
+
+/* The block of @buffer, if it can be published as it is. */
+static MmapBlock *
+gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer)
+{
+  MmapBlock *block;
+
+  if (gst_buffer_n_memory (buffer) != 1)
+    return NULL;
+  block = gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0));
+  if (block && !mmap_producer_is_current (self->producer, block))
+    block = NULL;
+  return block;
+}
+
+/* A block with a copy of @buffer's bytes. */
+static GstFlowReturn
+gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
+    MmapBlock ** block, gboolean * waited)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  while (flow == GST_FLOW_OK) {
+    guint64 serial = mmap_producer_collect (self->producer);
+
+    *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
+    if (*block)
+      break;
+    *waited = TRUE;
+    flow = gst_mmap_sink_wait (self, serial);
+  }
+  if (flow == GST_FLOW_OK) {
+    gst_buffer_extract (buffer, 0, mmap_block_get_data (*block), size);
+    __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  }
+  return flow;
+}
+
+static GstFlowReturn
+gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
+    MmapBlock * block, GDestroyNotify notify, gpointer data, gboolean * waited)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  while (flow == GST_FLOW_OK) {
+    guint64 serial = mmap_producer_collect (self->producer);
+
+    if (mmap_producer_publish (self->producer, frame, block, notify,
+            data) == MMAP_PUBLISH_OK)
+      return GST_FLOW_OK;
+    *waited = TRUE;
+    flow = gst_mmap_sink_wait (self, serial);
+  }
+  notify (data);
+  return flow;
+}
+
+static void
+gst_mmap_sink_stamp (GstMmapSink * self, MmapDescriptor * frame)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+  GstClockTime anchor = gst_mmap_get_anchor (GST_ELEMENT (self));
+
+  if (GST_CLOCK_TIME_IS_VALID (anchor))
+    frame->anchor = anchor + gst_base_sink_get_ts_offset (sink);
+  frame->latency = gst_base_sink_get_latency (sink);
+}
+
+static GstFlowReturn
+gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer, gboolean * waited)
+{
+  gsize size = gst_buffer_get_size (buffer);
+  MmapBlock *block = gst_mmap_sink_peek_block (self, buffer);
+  gboolean copy = size > 0 && !block;
+  MmapDescriptor frame;
+  GstFlowReturn flow;
+
+  if (copy) {
+    flow = gst_mmap_sink_copy (self, buffer, size, &block, waited);
+    if (flow != GST_FLOW_OK)
+      return flow;
+  }
+
+  gst_mmap_frame_describe (buffer, &frame);
+  gst_mmap_sink_stamp (self, &frame);
+  frame.size = size;
+  if (copy) {
+    frame.offset = block->offset;
+    return gst_mmap_sink_publish (self, &frame, block,
+        (GDestroyNotify) mmap_block_unref, block, waited);
+  }
+  if (block)
+    frame.offset = gst_buffer_peek_memory (buffer, 0)->offset;
+  return gst_mmap_sink_publish (self, &frame, block,
+      (GDestroyNotify) gst_buffer_unref, gst_buffer_ref (buffer), waited);
+}
+
+static GstFlowReturn
+gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  gint64 start = g_get_monotonic_time ();
+  gboolean waited = FALSE;
+  GstFlowReturn flow;
+
+  if (!gst_mmap_sink_peek_block (self, buffer)) {
+    g_autoptr (GstCaps) caps = gst_pad_get_current_caps (sink->sinkpad);
+
+    if (!gst_mmap_sink_ensure_region (self, caps, gst_buffer_get_size (buffer)))
+      return GST_FLOW_ERROR;
+  }
+  flow = gst_mmap_sink_wait_for_link (self, &waited);
+  if (waited) {
+    /* Before the frame is stamped. */
+    gst_mmap_sink_stalled (self,
+        (g_get_monotonic_time () - start) * GST_USECOND);
+    start = g_get_monotonic_time ();
+    waited = FALSE;
+  }
+  if (flow == GST_FLOW_OK)
+    flow = gst_mmap_sink_send (self, buffer, &waited);
+  if (waited)
+    gst_mmap_sink_stalled (self,
+        (g_get_monotonic_time () - start) * GST_USECOND);
+  return flow;
+}
+
+static gboolean
+gst_mmap_sink_push_segment (GstMmapSink * self, GstEvent * event)
+{
+  const GstSegment *segment;
+  MmapSegment wire;
+
+  gst_event_parse_segment (event, &segment);
+  gst_mmap_segment_to_wire (segment, &wire);
+  return gst_mmap_sink_push_event (self, MMAP_EVENT_SEGMENT, &wire,
+      sizeof wire, TRUE) == GST_FLOW_OK;
+}
+
+static gboolean
+gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_SEGMENT:
+      if (!gst_mmap_sink_push_segment (self, event)) {
+        gst_event_unref (event);
+        return FALSE;
+      }
+      break;
+    case GST_EVENT_FLUSH_START:
+      gst_mmap_sink_set_pool_flushing (self, TRUE);
+      break;
+    case GST_EVENT_FLUSH_STOP:
+      gst_mmap_sink_set_pool_flushing (self, FALSE);
+      gst_mmap_sink_forget_stall (self);
+      mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
+      break;
+    case GST_EVENT_STREAM_START:
+      mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
+      break;
+    default:
+      break;
+  }
+  return GST_BASE_SINK_CLASS (parent_class)->event (sink, event);
+}
+
+/* The end goes to consumers once it was waited for, and before the application hears of it and ends the pipeline. */
+static GstFlowReturn
+gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  GstFlowReturn flow =
+      GST_BASE_SINK_CLASS (parent_class)->wait_event (sink, event);
+
+  if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+    return flow;
+  flow = gst_mmap_sink_push_event (self, MMAP_EVENT_EOS, NULL, 0, FALSE);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
+  return flow;
+}
+
+/* --- properties --- */
+
+static GstCaps *
+gst_mmap_sink_get_capabilities (GstMmapSink * self)
+{
+  MmapProducer *producer = gst_mmap_sink_dup_producer (self);
+  g_autofree char *file = NULL, *media = NULL;
+  guint64 size, session;
+  GstCaps *caps = NULL;
+
+  if (producer && mmap_producer_get_offer (producer, &file, &size, &session,
+          &media))
+    caps = gst_mmap_capabilities_to_caps (file, size, self->token_bytes, media);
+  g_clear_pointer (&producer, mmap_producer_unref);
+  return caps;
+}
+
+static GstStructure *
+failures_to_structure (const guint64 * failures)
+{
+  GstStructure *structure = gst_structure_new_empty ("handshake-failures");
+  guint i;
+
+  for (i = 0; i < MMAP_N_ERRORS; i++)
+    if (failures[i] > 0)
+      gst_structure_set (structure, mmap_error_get_name (i), G_TYPE_UINT64,
+          failures[i], NULL);
+  return structure;
+}
+
+static GstStructure *
+gst_mmap_sink_get_stats (GstMmapSink * self)
+{
+  GstStructure *stats = gst_base_sink_get_stats (GST_BASE_SINK (self));
+  MmapProducer *producer = gst_mmap_sink_dup_producer (self);
+  MmapProducerStats counts = { 0 };
+  g_autoptr (GstStructure) failures = NULL;
+
+  if (producer)
+    mmap_producer_get_stats (producer, &counts);
+  g_clear_pointer (&producer, mmap_producer_unref);
+  failures = failures_to_structure (counts.failures);
+  gst_structure_set_name (stats, "application/x-mmap-sink-stats");
+  gst_structure_set (stats,
+      "frames", G_TYPE_UINT64, counts.frames,
+      "bytes", G_TYPE_UINT64, counts.bytes,
+      "copied", G_TYPE_UINT64,
+      __atomic_load_n (&self->copied, __ATOMIC_RELAXED),
+      "unsent", G_TYPE_UINT64, counts.unsent,
+      "wake-ups", G_TYPE_UINT64, counts.wakeups,
+      "waits", G_TYPE_UINT64, counts.waits,
+      "links", G_TYPE_UINT64, counts.links,
+      "handshake-failures", GST_TYPE_STRUCTURE, failures, NULL);
+  return stats;
+}
+
+static void
+gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstMmapSink *self = GST_MMAP_SINK (object);
+
+  switch (id) {
+    case PROP_CAPABILITIES:
+      g_value_take_boxed (value, gst_mmap_sink_get_capabilities (self));
+      return;
+    case PROP_STATS:
+      g_value_take_boxed (value, gst_mmap_sink_get_stats (self));
+      return;
+    default:
+      break;
+  }
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_SOCKET_PATH:
+      g_value_set_string (value, self->socket_path);
+      break;
+    case PROP_FILE:
+      g_value_set_string (value, self->file);
+      break;
+    case PROP_SIZE:
+      g_value_set_uint64 (value, self->size);
+      break;
+    case PROP_TOKEN_BYTES:
+      g_value_set_uint (value, self->token_bytes);
+      break;
+    case PROP_WAIT_FOR_CONNECTION:
+      g_value_set_boolean (value, self->wait_for_connection);
+      break;
+    case PROP_NUM_CLIENTS:
+      g_value_set_uint (value, self->num_clients);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstMmapSink *self = GST_MMAP_SINK (object);
+
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_SOCKET_PATH:
+      g_free (self->socket_path);
+      self->socket_path = g_value_dup_string (value);
+      break;
+    case PROP_FILE:
+      g_free (self->file);
+      self->file = g_value_dup_string (value);
+      break;
+    case PROP_SIZE:
+      self->size = g_value_get_uint64 (value);
+      break;
+    case PROP_TOKEN_BYTES:
+      self->token_bytes = g_value_get_uint (value);
+      break;
+    case PROP_WAIT_FOR_CONNECTION:
+      self->wait_for_connection = g_value_get_boolean (value);
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_mmap_sink_finalize (GObject * object)
+{
+  GstMmapSink *self = GST_MMAP_SINK (object);
+
+  g_clear_pointer (&self->producer, mmap_producer_unref);
+  g_free (self->socket_path);
+  g_free (self->file);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+gst_mmap_sink_install_properties (GObjectClass * klass)
+{
+  GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_READY;
+  GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_PLAYING;
+  GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * GstMmapSink:socket-path:
+   *
+   * Path of the Unix socket that consumers connect to, or "@name" for an abstract one. A socket that a dead process left behind is
+   * replaced; one that is in use is an error.
+   */
+  properties[PROP_SOCKET_PATH] = g_param_spec_string ("socket-path",
+      "Socket path", "Path of the Unix socket for consumers, or @name for an "
+      "abstract one (NULL = gst-mmap/default in XDG_RUNTIME_DIR, or "
+      "/tmp/gst-mmap-UID/default)", NULL, ready);
+  /**
+   * GstMmapSink:file:
+   *
+   * Path of the file that frames lie in, made with mode 0600 and removed at the end. By default they lie in a sealed memfd, which no
+   * consumer can alter.
+   */
+  properties[PROP_FILE] = g_param_spec_string ("file", "File",
+      "Path of the region's file, such as /dev/shm/cam0 (NULL = a sealed "
+      "memfd, passed to consumers through the socket)", NULL, ready);
+  /**
+   * GstMmapSink:size:
+   *
+   * Bytes of the region. With 0 it is sized by the caps and replaced by a larger one when needed. With any other value a frame that
+   * does not fit is an error.
+   */
+  properties[PROP_SIZE] = g_param_spec_uint64 ("size", "Size",
+      "Bytes of the region (0 = chosen from the caps: room for 6 to 24 video "
+      "frames; grows when caps change)", 0, MMAP_REGION_MAX_BYTES,
+      DEFAULT_SIZE, ready);
+  /**
+   * GstMmapSink:token-bytes:
+   *
+   * Bytes of the random tokens with which both sides prove that they see the same memory.
+   */
+  properties[PROP_TOKEN_BYTES] = g_param_spec_uint ("token-bytes",
+      "Token bytes", "Bytes of the random token that proves that a consumer "
+      "sees the same memory", MMAP_TOKEN_MIN_BYTES, MMAP_TOKEN_MAX_BYTES,
+      MMAP_TOKEN_DEFAULT_BYTES, ready);
+  /**
+   * GstMmapSink:wait-for-connection:
+   *
+   * Whether a frame waits as long as there is no consumer. If not, frames nobody receives are counted as unsent.
+   */
+  properties[PROP_WAIT_FOR_CONNECTION] =
+      g_param_spec_boolean ("wait-for-connection", "Wait for connection",
+      "Hold the stream as long as no consumer is connected (false = go on and "
+      "count frames as unsent)", DEFAULT_WAIT_FOR_CONNECTION, playing);
+  /**
+   * GstMmapSink:num-clients:
+   *
+   * Consumers that are connected now; notified.
+   */
+  properties[PROP_NUM_CLIENTS] = g_param_spec_uint ("num-clients",
+      "Number of clients", "Consumers that are connected now", 0,
+      MMAP_MAX_LINKS, 0, readable);
+  /**
+   * GstMmapSink:capabilities:
+   *
+   * What was offered last, as application/x-mmap caps with file, size, token-bytes and media; NULL before there is a region.
+   */
+  properties[PROP_CAPABILITIES] = g_param_spec_boxed ("capabilities",
+      "Capabilities", "What is offered to consumers: application/x-mmap caps "
+      "with file, size (bytes), token-bytes and media", GST_TYPE_CAPS,
+      readable);
+  /**
+   * GstMmapSink:stats:
+   *
+   * Those of GstBaseSink, and frames and bytes published, frames copied, frames unsent for lack of a consumer, wake-ups of
+   * consumers, waits for consumers, links that came up, and handshake-failures: a structure with a count for each reason.
+   * Notified at EOS and when the element stops.
+   */
+  properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
+      "Counts since start: frames, bytes, copied, dropped, unsent, wake-ups, "
+      "waits, links, handshake-failures (by reason)", GST_TYPE_STRUCTURE,
+      readable);
+  g_object_class_install_properties (klass, N_PROPS, properties);
+}
+
+static void
+gst_mmap_sink_class_init (GstMmapSinkClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSinkClass *sink_class = GST_BASE_SINK_CLASS (klass);
+
+  object_class->get_property = gst_mmap_sink_get_property;
+  object_class->set_property = gst_mmap_sink_set_property;
+  object_class->finalize = gst_mmap_sink_finalize;
+  gst_mmap_sink_install_properties (object_class);
+
+  gst_element_class_add_static_pad_template (element_class, &sink_template);
+  gst_element_class_set_static_metadata (element_class,
+      "Shared memory sink", "Sink",
+      "Publishes a stream to other processes in shared memory, without copies",
+      "the gst-mmap authors");
+
+  sink_class->start = gst_mmap_sink_start;
+  sink_class->stop = gst_mmap_sink_stop;
+  sink_class->unlock = gst_mmap_sink_unlock;
+  sink_class->unlock_stop = gst_mmap_sink_unlock_stop;
+  sink_class->set_caps = gst_mmap_sink_set_caps;
+  sink_class->propose_allocation = gst_mmap_sink_propose_allocation;
+  sink_class->event = gst_mmap_sink_event;
+  sink_class->wait_event = gst_mmap_sink_wait_event;
+  sink_class->render = gst_mmap_sink_render;
+}
+
+static void
+gst_mmap_sink_init (GstMmapSink * self)
+{
+  self->size = DEFAULT_SIZE;
+  self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
+  self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;
+  /* A last sample would keep a block of the region. */
+  gst_base_sink_set_last_sample_enabled (GST_BASE_SINK (self), FALSE);
+}

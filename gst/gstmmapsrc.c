@@ -1,0 +1,619 @@
+/* gst-mmap: element that receives a stream from another process
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+/**
+ * SECTION:element-mmapsrc
+ * @title: mmapsrc
+ * @see_also: mmapsink
+ *
+ * Receives what a mmapsink in another process publishes: caps, time stamps, flags, and frames that lie read-only in memory that
+ * both processes share. It waits for a mmapsink that isn't there yet, or not any more. A buffer may be kept for as long as one
+ * likes, also after this element or the other process has gone.
+ *
+ * ## Example launch line
+ * |[
+ * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
+ * ]|
+ *
+ * create() runs on the streaming thread and is the only one that touches the consumer, but for unlock() and properties.
+ *
+ * Since: 0.1
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmapsrc.h"
+
+#include "gstmmapallocator.h"
+#include "gstmmapevent.h"
+#include "gstmmapframe.h"
+#include "gstmmaputil.h"
+
+GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
+#define GST_CAT_DEFAULT gst_mmap_src_debug
+
+/* A difference between two clocks that has changed by less than this is taken for an inexact reading; chosen: can't be heard. */
+#define ANCHOR_TOLERANCE_NS (GST_MSECOND)
+
+#define DEFAULT_IS_LIVE TRUE
+
+enum
+{
+  PROP_0,
+  PROP_SOCKET_PATH,
+  PROP_IS_LIVE,
+  PROP_CAPABILITIES,
+  PROP_STATS,
+  N_PROPS
+};
+
+static GParamSpec *properties[N_PROPS];
+
+struct _GstMmapSrc
+{
+  GstPushSrc parent;
+
+  /* properties, under the object lock */
+  gchar *socket_path;
+  MmapConsumer *consumer;       /* set in start(), kept after stop() for its statistics */
+
+  /* streaming thread */
+  GstAllocator *allocator;      /* of the last frame's region */
+  GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
+  gboolean discont;
+  GstSegment segment;           /* the producer's */
+  gboolean have_segment;
+  gboolean new_segment;
+  GstClockTimeDiff shift;       /* that was applied to it */
+
+  gboolean downstream_has_video_meta;
+  guint64 latency;              /* of the producing pipeline; object lock */
+  guint64 copied;               /* atomic */
+};
+
+static GstStaticPadTemplate src_template =
+GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
+    GST_STATIC_CAPS_ANY);
+
+#define gst_mmap_src_parent_class parent_class
+G_DEFINE_TYPE_WITH_CODE (GstMmapSrc, gst_mmap_src, GST_TYPE_PUSH_SRC,
+    GST_DEBUG_CATEGORY_INIT (gst_mmap_src_debug, "mmapsrc", 0,
+        "receives a stream from another process"));
+GST_ELEMENT_REGISTER_DEFINE (mmapsrc, "mmapsrc", GST_RANK_NONE,
+    GST_TYPE_MMAP_SRC);
+
+/* --- life --- */
+
+static gboolean
+gst_mmap_src_start (GstBaseSrc * src)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+  g_autoptr (GError) error = NULL;
+  MmapConsumer *consumer;
+
+  consumer = mmap_consumer_new (self->socket_path, &error);
+  if (!consumer) {
+    gst_mmap_post_error (GST_ELEMENT (self), error);
+    return FALSE;
+  }
+  GST_OBJECT_LOCK (self);
+  self->consumer = consumer;
+  self->latency = 0;
+  GST_OBJECT_UNLOCK (self);
+  gst_video_info_init (&self->info);
+  self->have_segment = FALSE;
+  self->discont = TRUE;
+  self->copied = 0;
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_src_stop (GstBaseSrc * src)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+  MmapConsumer *consumer;
+
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
+  GST_OBJECT_LOCK (self);
+  consumer = g_steal_pointer (&self->consumer);
+  GST_OBJECT_UNLOCK (self);
+  mmap_consumer_free (consumer);
+  gst_clear_object (&self->allocator);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_src_unlock (GstBaseSrc * src)
+{
+  mmap_consumer_set_cancelled (GST_MMAP_SRC (src)->consumer, TRUE);
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_src_unlock_stop (GstBaseSrc * src)
+{
+  mmap_consumer_set_cancelled (GST_MMAP_SRC (src)->consumer, FALSE);
+  return TRUE;
+}
+
+/* --- time --- */
+
+/* How much later the producer's running time 0 is than ours, ns. */
+static GstClockTimeDiff
+gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstClockTime anchor;
+
+  /* A source that isn't live hands out the producer's own running times. */
+  if (!gst_base_src_is_live (GST_BASE_SRC (self)))
+    return 0;
+  anchor = gst_mmap_get_anchor (GST_ELEMENT (self));
+  if (frame->anchor == MMAP_TIME_NONE || !GST_CLOCK_TIME_IS_VALID (anchor))
+    return self->shift;
+  /* Nobody's uptime is that long: the difference can't overflow. */
+  return GST_CLOCK_DIFF (anchor & G_MAXINT64 >> 1,
+      frame->anchor & G_MAXINT64 >> 1);
+}
+
+/* The producer's segment, so that its running times are the same instants here. */
+static gboolean
+gst_mmap_src_push_segment (GstMmapSrc * self)
+{
+  GstSegment segment = self->segment;
+
+  if (segment.format == GST_FORMAT_TIME && self->shift != 0)
+    gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
+  GST_DEBUG_OBJECT (self, "shift %" GST_STIME_FORMAT ", %" GST_SEGMENT_FORMAT,
+      GST_STIME_ARGS (self->shift), &segment);
+  if (segment.format == GST_BASE_SRC (self)->segment.format)
+    return gst_base_src_new_segment (GST_BASE_SRC (self), &segment);
+  return gst_pad_push_event (GST_BASE_SRC_PAD (self),
+      gst_event_new_segment (&segment));
+}
+
+static gboolean
+gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstClockTimeDiff shift = gst_mmap_src_get_shift (self, frame);
+  gboolean new_latency;
+
+  GST_OBJECT_LOCK (self);
+  new_latency = self->latency != frame->latency;
+  self->latency = frame->latency;
+  GST_OBJECT_UNLOCK (self);
+  if (new_latency)
+    gst_element_post_message (GST_ELEMENT (self),
+        gst_message_new_latency (GST_OBJECT (self)));
+
+  if (!self->have_segment || (!self->new_segment
+          && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))
+    return TRUE;
+  self->new_segment = FALSE;
+  self->shift = shift;
+  return gst_mmap_src_push_segment (self);
+}
+
+static gboolean
+gst_mmap_src_query (GstBaseSrc * src, GstQuery * query)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+
+  if (GST_QUERY_TYPE (query) == GST_QUERY_LATENCY) {
+    guint64 latency;
+
+    GST_OBJECT_LOCK (self);
+    latency = self->latency;
+    GST_OBJECT_UNLOCK (self);
+    gst_query_set_latency (query, gst_base_src_is_live (src), latency,
+        GST_CLOCK_TIME_NONE);
+    return TRUE;
+  }
+  return GST_BASE_SRC_CLASS (parent_class)->query (src, query);
+}
+
+/* --- events --- */
+
+static void
+gst_mmap_src_note_allocation (GstMmapSrc * self, GstQuery * query)
+{
+  self->downstream_has_video_meta =
+      gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+}
+
+/* Buffers come from the producer: the base class needs no pool. */
+static gboolean
+gst_mmap_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+
+  gst_mmap_src_note_allocation (self, query);
+  while (gst_query_get_n_allocation_pools (query) > 0)
+    gst_query_remove_nth_allocation_pool (query, 0);
+  return TRUE;
+}
+
+static GstFlowReturn
+gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
+{
+  GstCaps *caps = gst_mmap_caps_from_wire (item->data, item->descriptor.size);
+  GstQuery *query;
+
+  if (!caps) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The producer sent caps that can't be parsed."), (NULL));
+    return GST_FLOW_ERROR;
+  }
+  GST_INFO_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
+  if (!gst_video_info_from_caps (&self->info, caps))
+    gst_video_info_init (&self->info);
+  if (!gst_base_src_set_caps (GST_BASE_SRC (self), caps)) {
+    gst_caps_unref (caps);
+    return GST_FLOW_NOT_NEGOTIATED;
+  }
+
+  query = gst_query_new_allocation (caps, FALSE);
+  if (!gst_pad_peer_query (GST_BASE_SRC_PAD (self), query))
+    GST_DEBUG_OBJECT (self, "downstream did not answer an allocation query");
+  gst_mmap_src_note_allocation (self, query);
+  gst_query_unref (query);
+  gst_caps_unref (caps);
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_mmap_src_handle_event (GstMmapSrc * self, const MmapItem * item)
+{
+  switch (item->descriptor.kind) {
+    case MMAP_EVENT_CAPS:
+      return gst_mmap_src_set_caps (self, item);
+    case MMAP_EVENT_SEGMENT:
+      if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size,
+              &self->segment)) {
+        GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+            ("The producer sent a segment that makes no sense."), (NULL));
+        return GST_FLOW_ERROR;
+      }
+      self->have_segment = TRUE;
+      self->new_segment = TRUE;
+      return GST_FLOW_OK;
+    case MMAP_EVENT_EOS:
+      GST_INFO_OBJECT (self, "end of stream");
+      return GST_FLOW_EOS;
+    default:
+      /* Of a newer producer: what an older consumer can do without. */
+      GST_WARNING_OBJECT (self, "unknown event of kind %u",
+          item->descriptor.kind);
+      return GST_FLOW_OK;
+  }
+}
+
+/* --- frames --- */
+
+/* The payload in memory of our own, so that the producer gets its block back at once. */
+static void
+gst_mmap_src_append_copy (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer * buffer)
+{
+  gsize size = item->descriptor.size;
+  GstMemory *memory = gst_allocator_alloc (NULL, size, NULL);
+  GstMapInfo map;
+
+  if (gst_memory_map (memory, &map, GST_MAP_WRITE)) {
+    memcpy (map.data, item->data, size);
+    gst_memory_unmap (memory, &map);
+  }
+  gst_buffer_append_memory (buffer, memory);
+  mmap_consumer_link_release (item->link, item->descriptor.id, size);
+  __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+}
+
+static void
+gst_mmap_src_append (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer * buffer)
+{
+  if (item->descriptor.size == 0) {
+    mmap_consumer_link_release (item->link, item->descriptor.id, 0);
+    return;
+  }
+  /* Downstream holds so much that the producer may run out of blocks. */
+  if (mmap_consumer_link_should_copy (item->link)) {
+    gst_mmap_src_append_copy (self, item, buffer);
+    return;
+  }
+  if (!self->allocator
+      || gst_mmap_allocator_get_region (self->allocator) != item->region) {
+    gst_clear_object (&self->allocator);
+    self->allocator = gst_mmap_allocator_new (item->region, NULL);
+  }
+  gst_buffer_append_memory (buffer,
+      gst_mmap_allocator_wrap_item (self->allocator, item));
+}
+
+/* Copies the picture into the layout that its caps stand for, for a downstream that doesn't know GstVideoMeta. */
+static GstBuffer *
+gst_mmap_src_copy_to_default_layout (GstMmapSrc * self, GstBuffer * buffer)
+{
+  GstBuffer *copy = gst_buffer_new_allocate (NULL,
+      GST_VIDEO_INFO_SIZE (&self->info), NULL);
+  GstVideoFrame from, to;
+  gboolean done = FALSE;
+
+  if (gst_video_frame_map (&from, &self->info, buffer, GST_MAP_READ)) {
+    if (gst_video_frame_map (&to, &self->info, copy, GST_MAP_WRITE)) {
+      done = gst_video_frame_copy (&to, &from);
+      gst_video_frame_unmap (&to);
+    }
+    gst_video_frame_unmap (&from);
+  }
+  gst_buffer_copy_into (copy, buffer,
+      GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+  gst_buffer_unref (buffer);
+  if (!done)
+    gst_clear_buffer (&copy);
+  else
+    __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  return copy;
+}
+
+static GstFlowReturn
+gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer ** buffer)
+{
+  const MmapDescriptor *frame = &item->descriptor;
+  GstBuffer *made = gst_buffer_new ();
+
+  gst_mmap_src_append (self, item, made);
+  gst_mmap_frame_restore (frame, made);
+  if (!gst_mmap_frame_restore_video (frame, made)) {
+    gst_clear_buffer (&made);
+  } else if (frame->n_planes > 0 && !self->downstream_has_video_meta
+      && GST_VIDEO_INFO_FORMAT (&self->info) != GST_VIDEO_FORMAT_UNKNOWN
+      && !gst_mmap_frame_has_default_layout (frame, &self->info)) {
+    made = gst_mmap_src_copy_to_default_layout (self, made);
+  }
+  if (!made) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The producer sent a frame whose planes don't fit into its bytes."),
+        ("format %u, %ux%u, %u planes, %" G_GUINT64_FORMAT " bytes",
+            frame->video_format, frame->width, frame->height, frame->n_planes,
+            frame->size));
+    return GST_FLOW_ERROR;
+  }
+  if (self->discont)
+    GST_BUFFER_FLAG_SET (made, GST_BUFFER_FLAG_DISCONT);
+  self->discont = FALSE;
+  *buffer = made;
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer ** buffer)
+{
+  if (!gst_mmap_src_update_time (self, &item->descriptor)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
+        GST_FLOW_ERROR;
+  }
+  return gst_mmap_src_make_buffer (self, item, buffer);
+}
+
+static GstFlowReturn
+gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  *buffer = NULL;
+  while (flow == GST_FLOW_OK && !*buffer) {
+    g_autoptr (GError) error = NULL;
+    MmapItem item;
+
+    switch (mmap_consumer_next (self->consumer, &item, &error)) {
+      case MMAP_NEXT_FRAME:
+        flow = gst_mmap_src_handle_frame (self, &item, buffer);
+        break;
+      case MMAP_NEXT_EVENT:
+        flow = gst_mmap_src_handle_event (self, &item);
+        break;
+      case MMAP_NEXT_CONNECTED:
+        GST_INFO_OBJECT (self, "connected");
+        self->discont = TRUE;
+        self->have_segment = FALSE;
+        g_object_notify_by_pspec (G_OBJECT (self),
+            properties[PROP_CAPABILITIES]);
+        break;
+      case MMAP_NEXT_DISCONNECTED:
+        GST_INFO_OBJECT (self, "the producer has gone; waiting for another");
+        break;
+      case MMAP_NEXT_CANCELLED:
+        flow = GST_FLOW_FLUSHING;
+        break;
+      case MMAP_NEXT_ERROR:
+        gst_mmap_post_error (GST_ELEMENT (self), error);
+        flow = GST_FLOW_ERROR;
+        break;
+    }
+    mmap_item_clear (&item);
+  }
+  return flow;
+}
+
+/* --- properties --- */
+
+static GstCaps *
+gst_mmap_src_get_capabilities_locked (GstMmapSrc * self)
+{
+  g_autofree char *file = NULL, *media = NULL;
+  guint64 size, session;
+
+  if (!self->consumer || !mmap_consumer_get_offer (self->consumer, &file,
+          &size, &session, &media))
+    return NULL;
+  return gst_mmap_capabilities_to_caps (file, size, 0, media);
+}
+
+static GstStructure *
+gst_mmap_src_get_stats_locked (GstMmapSrc * self)
+{
+  MmapConsumerStats counts = { 0 };
+
+  if (self->consumer)
+    mmap_consumer_get_stats (self->consumer, &counts);
+  return gst_structure_new ("application/x-mmap-src-stats",
+      "frames", G_TYPE_UINT64, counts.frames,
+      "bytes", G_TYPE_UINT64, counts.bytes,
+      "copied", G_TYPE_UINT64,
+      __atomic_load_n (&self->copied, __ATOMIC_RELAXED),
+      "held", G_TYPE_UINT64, counts.held,
+      "wake-ups", G_TYPE_UINT64, counts.wakeups,
+      "waits", G_TYPE_UINT64, counts.waits,
+      "links", G_TYPE_UINT64, counts.links, NULL);
+}
+
+static void
+gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
+    GParamSpec * pspec)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (object);
+
+  if (id == PROP_IS_LIVE) {
+    g_value_set_boolean (value, gst_base_src_is_live (GST_BASE_SRC (self)));
+    return;
+  }
+  GST_OBJECT_LOCK (self);
+  switch (id) {
+    case PROP_SOCKET_PATH:
+      g_value_set_string (value, self->socket_path);
+      break;
+    case PROP_CAPABILITIES:
+      g_value_take_boxed (value, gst_mmap_src_get_capabilities_locked (self));
+      break;
+    case PROP_STATS:
+      g_value_take_boxed (value, gst_mmap_src_get_stats_locked (self));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+static void
+gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
+    GParamSpec * pspec)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (object);
+
+  switch (id) {
+    case PROP_SOCKET_PATH:
+      GST_OBJECT_LOCK (self);
+      g_free (self->socket_path);
+      self->socket_path = g_value_dup_string (value);
+      GST_OBJECT_UNLOCK (self);
+      break;
+    case PROP_IS_LIVE:
+      gst_base_src_set_live (GST_BASE_SRC (self), g_value_get_boolean (value));
+      break;
+    default:
+      G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
+      break;
+  }
+}
+
+static void
+gst_mmap_src_finalize (GObject * object)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (object);
+
+  g_free (self->socket_path);
+  G_OBJECT_CLASS (parent_class)->finalize (object);
+}
+
+static void
+gst_mmap_src_install_properties (GObjectClass * klass)
+{
+  GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_READY;
+  GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
+
+  /**
+   * GstMmapSrc:socket-path:
+   *
+   * Path of the Unix socket of a mmapsink, or "@name" for an abstract one. It need not exist yet.
+   */
+  properties[PROP_SOCKET_PATH] = g_param_spec_string ("socket-path",
+      "Socket path", "Path of the producer's Unix socket, or @name for an "
+      "abstract one (NULL = gst-mmap/default in XDG_RUNTIME_DIR, or "
+      "/tmp/gst-mmap-UID/default)", NULL, ready);
+  /**
+   * GstMmapSrc:is-live:
+   *
+   * A live source produces only in PLAYING, and its frames have the running time of the instant that they had in the producer's
+   * pipeline. One that isn't live takes part in preroll, and hands out the producer's running times as they are.
+   */
+  properties[PROP_IS_LIVE] = g_param_spec_boolean ("is-live", "Is live",
+      "Act as a live source: running times are the instants of the producer's "
+      "pipeline (false = the producer's running times as they are)",
+      DEFAULT_IS_LIVE, ready);
+  /**
+   * GstMmapSrc:capabilities:
+   *
+   * What was accepted last, as application/x-mmap caps with file, size and media; NULL without a producer. Notified.
+   */
+  properties[PROP_CAPABILITIES] = g_param_spec_boxed ("capabilities",
+      "Capabilities", "What the producer offered: application/x-mmap caps "
+      "with file, size (bytes) and media", GST_TYPE_CAPS, readable);
+  /**
+   * GstMmapSrc:stats:
+   *
+   * Frames and bytes received, frames copied, frames held downstream, wake-ups of the producer, waits for it, links that came up.
+   * Notified when the element stops.
+   */
+  properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
+      "Counts since start: frames, bytes, copied, held, wake-ups, waits, links",
+      GST_TYPE_STRUCTURE, readable);
+  g_object_class_install_properties (klass, N_PROPS, properties);
+}
+
+static void
+gst_mmap_src_class_init (GstMmapSrcClass * klass)
+{
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+  GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
+  GstBaseSrcClass *src_class = GST_BASE_SRC_CLASS (klass);
+
+  object_class->get_property = gst_mmap_src_get_property;
+  object_class->set_property = gst_mmap_src_set_property;
+  object_class->finalize = gst_mmap_src_finalize;
+  gst_mmap_src_install_properties (object_class);
+
+  gst_element_class_add_static_pad_template (element_class, &src_template);
+  gst_element_class_set_static_metadata (element_class,
+      "Shared memory source", "Source",
+      "Receives a stream from another process in shared memory, without copies",
+      "the gst-mmap authors");
+
+  src_class->start = gst_mmap_src_start;
+  src_class->stop = gst_mmap_src_stop;
+  src_class->unlock = gst_mmap_src_unlock;
+  src_class->unlock_stop = gst_mmap_src_unlock_stop;
+  src_class->query = gst_mmap_src_query;
+  src_class->decide_allocation = gst_mmap_src_decide_allocation;
+  GST_PUSH_SRC_CLASS (klass)->create = gst_mmap_src_create;
+}
+
+static void
+gst_mmap_src_init (GstMmapSrc * self)
+{
+  GstBaseSrc *src = GST_BASE_SRC (self);
+
+  gst_base_src_set_live (src, DEFAULT_IS_LIVE);
+  gst_base_src_set_format (src, GST_FORMAT_TIME);
+  /* The producer says when it ends. */
+  gst_base_src_set_automatic_eos (src, FALSE);
+}

@@ -1,0 +1,119 @@
+/* gst-mmap: what both elements have in common
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmaputil.h"
+
+#include <time.h>
+
+static gint
+resource_error (MmapError code)
+{
+  switch (code) {
+    case MMAP_ERROR_NO_DIRECTORY:
+    case MMAP_ERROR_NOT_FOUND:
+      return GST_RESOURCE_ERROR_NOT_FOUND;
+    case MMAP_ERROR_PERMISSION:
+      return GST_RESOURCE_ERROR_NOT_AUTHORIZED;
+    case MMAP_ERROR_IN_USE:
+    case MMAP_ERROR_LIMIT:
+      return GST_RESOURCE_ERROR_BUSY;
+    case MMAP_ERROR_NO_SPACE:
+    case MMAP_ERROR_TOO_SMALL:
+      return GST_RESOURCE_ERROR_NO_SPACE_LEFT;
+    case MMAP_ERROR_EXISTS:
+    case MMAP_ERROR_ADDRESS:
+    case MMAP_ERROR_TOKEN_BYTES:
+      return GST_RESOURCE_ERROR_SETTINGS;
+    case MMAP_ERROR_FAILED:
+      return GST_RESOURCE_ERROR_FAILED;
+    default:
+      return GST_RESOURCE_ERROR_OPEN_READ;
+  }
+}
+
+static void
+post (GstElement * element, GstMessageType type, const GError * error)
+{
+  const char *name = error->domain == MMAP_ERROR ?
+      mmap_error_get_name (error->code) : g_quark_to_string (error->domain);
+
+  gst_element_message_full (element, type, GST_RESOURCE_ERROR,
+      error->domain == MMAP_ERROR ? resource_error (error->code) :
+      GST_RESOURCE_ERROR_FAILED, g_strdup_printf ("%s.", error->message),
+      g_strdup_printf ("reason: %s", name), __FILE__, G_STRFUNC, __LINE__);
+}
+
+void
+gst_mmap_post_error (GstElement * element, const GError * error)
+{
+  post (element, GST_MESSAGE_ERROR, error);
+}
+
+void
+gst_mmap_post_warning (GstElement * element, const GError * error)
+{
+  post (element, GST_MESSAGE_WARNING, error);
+}
+
+static GstClockTime
+monotonic_now (void)
+{
+  struct timespec now;
+
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return GST_TIMESPEC_TO_TIME (now);
+}
+
+static gboolean
+is_monotonic (GstClock * clock)
+{
+  GstClockType type = GST_CLOCK_TYPE_REALTIME;
+
+  if (!GST_IS_SYSTEM_CLOCK (clock))
+    return FALSE;
+  g_object_get (clock, "clock-type", &type, NULL);
+  return type == GST_CLOCK_TYPE_MONOTONIC;
+}
+
+GstClockTime
+gst_mmap_get_anchor (GstElement * element)
+{
+  GstClock *clock = gst_element_get_clock (element);
+  GstClockTime base_time = gst_element_get_base_time (element);
+  GstClockTime anchor = GST_CLOCK_TIME_NONE;
+
+  if (clock && GST_CLOCK_TIME_IS_VALID (base_time)) {
+    if (is_monotonic (clock))
+      anchor = base_time;
+    else
+      anchor = base_time + (monotonic_now () - gst_clock_get_time (clock));
+  }
+  gst_clear_object (&clock);
+  return anchor;
+}
+
+GstCaps *
+gst_mmap_capabilities_to_caps (const char *file, guint64 size,
+    guint token_bytes, const char *media)
+{
+  GstCaps *caps = gst_caps_new_simple ("application/x-mmap",
+      "file", G_TYPE_STRING, file, "size", G_TYPE_UINT64, size, NULL);
+
+  if (token_bytes > 0)
+    gst_caps_set_simple (caps, "token-bytes", G_TYPE_UINT, token_bytes, NULL);
+  if (media) {
+    GstCaps *media_caps = gst_caps_from_string (media);
+
+    if (media_caps) {
+      gst_caps_set_simple (caps, "media", GST_TYPE_CAPS, media_caps, NULL);
+      gst_caps_unref (media_caps);
+    }
+  }
+  return caps;
+}

@@ -1,0 +1,27 @@
+/* gst-mmap: what both elements have in common
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "error.h"
+
+#include <gst/gst.h>
+
+G_BEGIN_DECLS
+
+/* Posts @error as the element's error message: domain and code of GStreamer's, a sentence for the user. */
+void gst_mmap_post_error (GstElement * element, const GError * error);
+
+/* Posts @error as a warning: somebody was refused, the stream goes on. */
+void gst_mmap_post_warning (GstElement * element, const GError * error);
+
+/* Returns: CLOCK_MONOTONIC in ns when the element's running time is 0; GST_CLOCK_TIME_NONE without a clock or base time */
+GstClockTime gst_mmap_get_anchor (GstElement * element);
+
+/* Returns: (transfer full): the fields of an offer as application/x-mmap caps. The token is not among them: it was used and wiped. */
+GstCaps *gst_mmap_capabilities_to_caps (const char *file, guint64 size,
+    guint token_bytes, const char *media);
+
+G_END_DECLS

@@ -1,0 +1,315 @@
+/* gst-mmap: where a producer can be reached: Unix sockets
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called when a producer starts and stops, and by a consumer each time it tries to connect.
+ */
+#include "address.h"
+
+#include "error.h"
+#include "protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <gio/gunixsocketaddress.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* How long to wait for another producer that is replacing a stale socket in the same directory; chosen, untuned. */
+#define DIRECTORY_LOCK_TRIES 50
+#define DIRECTORY_LOCK_TRY_US 10000
+
+static gboolean
+is_abstract (const char *address)
+{
+  return address[0] == '@';
+}
+
+static gboolean
+check_private_directory (const char *path, GError ** error)
+{
+  struct stat st;
+
+  if (lstat (path, &st) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY,
+        "The directory %s for the default socket can't be used: %s", path,
+        g_strerror (errno));
+    return FALSE;
+  }
+  if (!S_ISDIR (st.st_mode) || st.st_uid != geteuid () || (st.st_mode & 077)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_PERMISSION,
+        "%s must be a directory of user %u with mode 0700, to hold the "
+        "default socket: remove it, or choose a socket-path", path,
+        (guint) geteuid ());
+    return FALSE;
+  }
+  return TRUE;
+}
+
+char *
+mmap_address_get_default (gboolean create, GError ** error)
+{
+  const char *runtime = g_getenv ("XDG_RUNTIME_DIR");
+  g_autofree char *directory = NULL;
+
+  if (runtime && g_path_is_absolute (runtime))
+    directory = g_build_filename (runtime, "gst-mmap", NULL);
+  else
+    directory = g_strdup_printf ("/tmp/gst-mmap-%u", (guint) geteuid ());
+
+  if (create && mkdir (directory, 0700) < 0 && errno != EEXIST) {
+    g_set_error (error, MMAP_ERROR,
+        errno == ENOENT ? MMAP_ERROR_NO_DIRECTORY : MMAP_ERROR_PERMISSION,
+        "Can't make the directory %s for the default socket: %s: choose a "
+        "socket-path", directory, g_strerror (errno));
+    return NULL;
+  }
+  if ((create || g_file_test (directory, G_FILE_TEST_EXISTS))
+      && !check_private_directory (directory, error))
+    return NULL;
+  return g_build_filename (directory, "default", NULL);
+}
+
+static GSocketAddress *
+address_parse (const char *address, GError ** error)
+{
+  struct sockaddr_un un;
+
+  if (address[0] == '\0' || (is_abstract (address) && address[1] == '\0')) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_ADDRESS,
+        "The socket path is empty: give a path, or @name for an abstract "
+        "socket");
+    return NULL;
+  }
+  /* A path needs its terminator; an abstract name has the @ as its leading zero byte. */
+  if (strlen (address) >= sizeof un.sun_path) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_ADDRESS,
+        "The socket path %s has %" G_GSIZE_FORMAT " bytes, Unix sockets take "
+        "at most %" G_GSIZE_FORMAT ": choose a shorter one", address,
+        strlen (address), sizeof un.sun_path - 1);
+    return NULL;
+  }
+  if (is_abstract (address))
+    return g_unix_socket_address_new_with_type (address + 1, -1,
+        G_UNIX_SOCKET_ADDRESS_ABSTRACT);
+  return g_unix_socket_address_new (address);
+}
+
+static GSocket *
+socket_new (GError ** error)
+{
+  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_UNIX,
+      G_SOCKET_TYPE_SEQPACKET, G_SOCKET_PROTOCOL_DEFAULT, error);
+
+  if (socket)
+    g_socket_set_blocking (socket, FALSE);
+  return socket;
+}
+
+/* Explains why @address can't be used, from the error of bind or connect. */
+static void
+set_path_error (GError ** error, const char *address, const char *verb,
+    const GError * cause)
+{
+  g_autofree char *directory = g_path_get_dirname (address);
+
+  if (!is_abstract (address) && !g_file_test (directory, G_FILE_TEST_IS_DIR)
+      && g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY,
+        "Can't %s the socket %s: the directory %s does not exist: create it, "
+        "or choose another socket-path", verb, address, directory);
+  else if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PERMISSION_DENIED))
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_PERMISSION,
+        "Can't %s the socket %s: user %u has no permission: check who owns it "
+        "and %s, or choose another socket-path", verb, address,
+        (guint) geteuid (), directory);
+  else
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't %s the socket %s: %s", verb, address, cause->message);
+}
+
+GSocket *
+mmap_address_connect (const char *address, GError ** error)
+{
+  g_autoptr (GSocketAddress) socket_address = address_parse (address, error);
+  g_autoptr (GSocket) socket = NULL;
+  g_autoptr (GError) cause = NULL;
+  g_autofree char *directory = NULL;
+  struct stat st;
+
+  if (!socket_address)
+    return NULL;
+  socket = socket_new (error);
+  if (!socket)
+    return NULL;
+  if (g_socket_connect (socket, socket_address, NULL, &cause))
+    return g_steal_pointer (&socket);
+
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
+      && !is_abstract (address) && stat (address, &st) == 0
+      && !S_ISSOCK (st.st_mode)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+        "%s is no socket: choose another socket-path", address);
+    return NULL;
+  }
+  directory = g_path_get_dirname (address);
+  if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
+      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK)
+      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_PENDING)
+      || (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND)
+          && g_file_test (directory, G_FILE_TEST_IS_DIR)))
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND,
+        "Nobody listens at %s yet", address);
+  else
+    set_path_error (error, address, "connect to", cause);
+  return NULL;
+}
+
+/* Locks the directory of @path against other producers that replace a stale socket at the same time. Returns a
+ * descriptor to close, or -1 if the directory can't be locked: then the kernel's own checks have to do. */
+static int
+lock_directory (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  guint i;
+
+  for (i = 0; fd >= 0 && i < DIRECTORY_LOCK_TRIES; i++) {
+    if (flock (fd, LOCK_EX | LOCK_NB) == 0)
+      return fd;
+    g_usleep (DIRECTORY_LOCK_TRY_US);
+  }
+  if (fd >= 0)
+    close (fd);
+  return -1;
+}
+
+/* Removes the socket file at @path if nobody listens on it. */
+static gboolean
+remove_stale (const char *path, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (GSocket) probe = NULL;
+  struct stat st;
+
+  if (lstat (path, &st) < 0)
+    return TRUE;
+  if (!S_ISSOCK (st.st_mode)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+        "%s exists and is no socket: it was left alone; choose another "
+        "socket-path, or remove it", path);
+    return FALSE;
+  }
+
+  probe = mmap_address_connect (path, &cause);
+  if (probe || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+        "The socket %s is in use by another process: stop it, or choose "
+        "another socket-path", path);
+    return FALSE;
+  }
+  if (unlink (path) < 0 && errno != ENOENT) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_PERMISSION,
+        "The socket %s was left behind by another process and can't be "
+        "removed: %s", path, g_strerror (errno));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+listener_bind (MmapListener * listener, GError ** error)
+{
+  const char *address = listener->address;
+  g_autoptr (GSocketAddress) socket_address = address_parse (address, error);
+  g_autoptr (GError) cause = NULL;
+
+  if (!socket_address)
+    return FALSE;
+  listener->socket = socket_new (error);
+  if (!listener->socket)
+    return FALSE;
+  /* bind(2) gives the socket file the mode of the socket: nobody else can connect, not even for a moment. */
+  if (fchmod (g_socket_get_fd (listener->socket), 0600) < 0)
+    g_debug ("fchmod of a socket: %s", g_strerror (errno));
+
+  if (!g_socket_bind (listener->socket, socket_address, FALSE, &cause)) {
+    if (!g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE)) {
+      set_path_error (error, address, "listen on", cause);
+      return FALSE;
+    }
+    if (is_abstract (address)) {
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+          "The abstract socket %s is in use by another process: stop it, or "
+          "choose another socket-path", address);
+      return FALSE;
+    }
+    g_clear_error (&cause);
+    if (!remove_stale (address, error))
+      return FALSE;
+    if (!g_socket_bind (listener->socket, socket_address, FALSE, &cause)) {
+      set_path_error (error, address, "listen on", cause);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+static gboolean
+listener_listen (MmapListener * listener, GError ** error)
+{
+  struct stat st;
+
+  if (!is_abstract (listener->address)
+      && lstat (listener->address, &st) == 0) {
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
+  }
+  /* As many as can be served: more at once try again. */
+  g_socket_set_listen_backlog (listener->socket, MMAP_MAX_LINKS);
+  return g_socket_listen (listener->socket, error);
+}
+
+MmapListener *
+mmap_listener_new (const char *address, GError ** error)
+{
+  MmapListener *listener = g_new0 (MmapListener, 1);
+  gboolean done;
+  int lock = -1;
+
+  listener->address = address ? g_strdup (address) :
+      mmap_address_get_default (TRUE, error);
+  if (!listener->address) {
+    g_free (listener);
+    return NULL;
+  }
+
+  if (!is_abstract (listener->address))
+    lock = lock_directory (listener->address);
+  done = listener_bind (listener, error) && listener_listen (listener, error);
+  if (lock >= 0)
+    close (lock);
+  if (done)
+    return listener;
+
+  mmap_listener_free (listener);
+  return NULL;
+}
+
+void
+mmap_listener_free (MmapListener * listener)
+{
+  struct stat st;
+
+  if (listener->inode && lstat (listener->address, &st) == 0
+      && st.st_dev == listener->device && st.st_ino == listener->inode)
+    unlink (listener->address);
+  g_clear_object (&listener->socket);
+  g_free (listener->address);
+  g_free (listener);
+}

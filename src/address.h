@@ -1,0 +1,50 @@
+/* gst-mmap: where a producer can be reached: Unix sockets
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+/**
+ * MmapListener:
+ * @socket: listening, non-blocking
+ * @address: as given, or the default that was chosen
+ *
+ * A socket that this process listens on, and the file that it made for it.
+ */
+typedef struct
+{
+  GSocket *socket;
+  char *address;
+  guint64 device;               /* identity of the socket file, to remove only that; 0: abstract */
+  guint64 inode;
+} MmapListener;
+
+/* An address is the path of a Unix socket, or "@name" for the abstract namespace.
+ *
+ * Returns: (transfer full): the address that is used if none is given: "gst-mmap/default" in $XDG_RUNTIME_DIR or, without
+ * that, "/tmp/gst-mmap-UID/default". @create makes the directory, with mode 0700. %NULL with MMAP_ERROR_PERMISSION if the
+ * directory is somebody else's or open to others, or MMAP_ERROR_NO_DIRECTORY or MMAP_ERROR_FAILED. */
+char *mmap_address_get_default (gboolean create, GError ** error);
+
+/* Listens at @address (%NULL: the default) on a SOCK_SEQPACKET socket of mode 0600. A socket file on which nobody listens is
+ * replaced.
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_ADDRESS (too long, empty), MMAP_ERROR_NO_DIRECTORY,
+ * MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE (somebody listens there), MMAP_ERROR_EXISTS (a file that is no socket) or
+ * MMAP_ERROR_FAILED */
+MmapListener *mmap_listener_new (const char *address, GError ** error);
+
+/* Closes the socket and removes its file, if it is still the one that was made. */
+void mmap_listener_free (MmapListener * listener);
+
+/* Connects to a producer at @address, without blocking.
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_NOT_FOUND (nobody listens there yet: try again later),
+ * MMAP_ERROR_ADDRESS, MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_EXISTS (a file that is no socket of ours) or
+ * MMAP_ERROR_FAILED */
+GSocket *mmap_address_connect (const char *address, GError ** error);
+
+G_END_DECLS

@@ -1,0 +1,281 @@
+/* gst-mmap: the consumer: handshake
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called from mmap_consumer_next(). An offer is believed only after its region was mapped, checked, and found to hold the
+ * offer's token.
+ */
+#include "consumer-private.h"
+
+#include "address.h"
+#include "atomics.h"
+#include "capabilities.h"
+
+#include <poll.h>
+#include <string.h>
+
+/* How long to wait between two looks for a producer that isn't there yet; chosen, untuned. */
+#define SEARCH_INTERVAL_MS 20
+
+/* FALSE if cancelled. @fd: -1: none; @timeout_ms: -1: none */
+static gboolean
+wait_for (MmapConsumer * consumer, int fd, int timeout_ms)
+{
+  struct pollfd fds[2] = {
+    {consumer->cancel_fd, POLLIN, 0},
+    {fd, POLLIN, 0},
+  };
+
+  poll (fds, G_N_ELEMENTS (fds), timeout_ms);
+  return !g_atomic_int_get (&consumer->cancelled);
+}
+
+static gboolean
+say_hello (MmapConsumer * consumer, GError ** error)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "protocol",
+      g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
+  return mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
+      g_variant_builder_end (&body), NULL, 0, error);
+}
+
+/* One look for a producer. FALSE without an error: nobody there yet. */
+static gboolean
+search (MmapConsumer * consumer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  g_autofree char *address = consumer->address ?
+      g_strdup (consumer->address) : mmap_address_get_default (FALSE, error);
+
+  if (!address)
+    return FALSE;
+  consumer->socket = mmap_address_connect (address, &cause);
+  if (consumer->socket && say_hello (consumer, &cause)) {
+    consumer->state = CONSUMER_GREETED;
+    return TRUE;
+  }
+  g_clear_object (&consumer->socket);
+  /* The default directory is made by the producer. */
+  if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
+      && !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED)
+      && (consumer->address
+          || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY)))
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return FALSE;
+}
+
+/* Maps the region of an offer, and checks that it is the one that is meant. */
+static MmapRegion *
+open_region (const MmapCapabilities * offer, MmapMessage * message,
+    guint * n_fds, GError ** error)
+{
+  g_autoptr (MmapRegion) region = NULL;
+  guint8 seen[MMAP_TOKEN_MAX_BYTES];
+  gboolean right;
+
+  if (strcmp (offer->file, "memfd") == 0)
+    region = mmap_region_open_fd (mmap_message_take_fd (message, (*n_fds)++),
+        offer->size, error);
+  else
+    region = mmap_region_open_path (offer->file, offer->size, error);
+  if (!region)
+    return NULL;
+  if (region->session != offer->session
+      || region->region_id != offer->region_id) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
+        "The region at %s is another producer's, or an earlier one's",
+        offer->file);
+    return NULL;
+  }
+  if (!mmap_region_contains (region, offer->token_index, offer->token.n_bytes)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN_INDEX,
+        "The offer's token_index %" G_GUINT64_FORMAT " with %u bytes is not "
+        "among the blocks of its region, %" G_GUINT64_FORMAT " to %"
+        G_GSIZE_FORMAT, offer->token_index, offer->token.n_bytes,
+        region->blocks_offset, region->size);
+    return NULL;
+  }
+  memcpy (seen, region->base + offer->token_index, offer->token.n_bytes);
+  right = mmap_token_check (&offer->token, seen);
+  explicit_bzero (seen, sizeof seen);
+  if (!right) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN,
+        "The offer's token is not what %s holds: the two sides see different "
+        "memory", offer->file);
+    return NULL;
+  }
+  return g_steal_pointer (&region);
+}
+
+static gboolean
+send_answer (MmapConsumer * consumer, MmapLink * link,
+    const MmapCapabilities * offer, GError ** error)
+{
+  g_auto (MmapCapabilities) answer = { 0 };
+  guint n_bytes = offer->token.n_bytes;
+
+  mmap_capabilities_init (&answer);
+  if (!mmap_token_init_random (&answer.token, n_bytes, error))
+    return FALSE;
+  answer.protocol = MMAP_PROTOCOL_VERSION;
+  answer.session = offer->session;
+  answer.region_id = offer->region_id;
+  answer.size = offer->size;
+  answer.token_index = offsetof (MmapLinkArea, token_area)
+      + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
+  answer.media = g_strdup (consumer->media);
+  mmap_token_write (&answer.token, (guint8 *) link->area + answer.token_index);
+  return mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
+      mmap_capabilities_to_variant (&answer), NULL, 0, error);
+}
+
+static gboolean
+open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
+    guint64 session, GError ** error)
+{
+  MmapConsumerLink *opened;
+  MmapLink *link = mmap_link_open (mmap_message_take_fd (message, first_fd),
+      mmap_message_take_fd (message, first_fd + 1),
+      mmap_message_take_fd (message, first_fd + 2), session, error);
+
+  if (!link)
+    return FALSE;
+  opened = g_new0 (MmapConsumerLink, 1);
+  opened->ref_count = 1;
+  g_mutex_init (&opened->lock);
+  opened->link = link;
+  g_mutex_lock (&consumer->lock);
+  consumer->link = opened;
+  g_mutex_unlock (&consumer->lock);
+  return TRUE;
+}
+
+static gboolean
+handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
+{
+  g_auto (MmapCapabilities) offer = { 0 };
+  g_autoptr (MmapRegion) region = NULL;
+  guint n_fds = 0;
+
+  if (!mmap_capabilities_init_variant (&offer, message->body, error))
+    return FALSE;
+  if (!offer.file) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "The offer doesn't say where its region is");
+    return FALSE;
+  }
+  if (consumer->link && offer.session != consumer->session) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
+        "A new region belongs to another session");
+    return FALSE;
+  }
+  region = open_region (&offer, message, &n_fds, error);
+  if (!region)
+    return FALSE;
+  if (!consumer->link
+      && !open_link (consumer, message, n_fds, offer.session, error))
+    return FALSE;
+  mmap_store_relaxed (&consumer->link->max_held, offer.max_held);
+  g_mutex_lock (&consumer->lock);
+  consumer->session = offer.session;
+  g_free (consumer->offer_file);
+  g_free (consumer->offer_media);
+  consumer->offer_file = g_strdup (offer.file);
+  consumer->offer_size = offer.size;
+  consumer->offer_media = g_strdup (offer.media);
+  g_mutex_unlock (&consumer->lock);
+
+  if (consumer->region)
+    g_queue_push_tail (&consumer->next_regions, mmap_region_ref (region));
+  else
+    consumer->region = mmap_region_ref (region);
+  /* Last: if the producer has gone, what it sent before can still be read. */
+  if (!send_answer (consumer, consumer->link->link, &offer, error))
+    return FALSE;
+  mmap_region_populate (region);
+  return TRUE;
+}
+
+static gboolean
+handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
+{
+  switch (message->kind) {
+    case MMAP_MESSAGE_OFFER:
+      return handle_offer (consumer, message, error);
+    case MMAP_MESSAGE_ACCEPT:
+      if (consumer->state == CONSUMER_GREETED && consumer->region) {
+        consumer->state = CONSUMER_UP;
+        mmap_add_relaxed (&consumer->stats.links, 1);
+        return TRUE;
+      }
+      break;
+    case MMAP_MESSAGE_REFUSE:
+      mmap_message_get_refusal (message, error);
+      return FALSE;
+    default:
+      break;
+  }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The producer sent a message of kind %d out of turn", message->kind);
+  return FALSE;
+}
+
+gboolean
+mmap_consumer_receive (MmapConsumer * consumer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  for (;;) {
+    g_auto (MmapMessage) message = { 0 };
+
+    if (!mmap_message_receive (consumer->socket, &message, &cause)
+        || !handle_message (consumer, &message, &cause))
+      break;
+  }
+
+  if (g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
+    return TRUE;
+  if (g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
+    consumer->hung_up = TRUE;
+    return TRUE;
+  }
+  g_propagate_error (error, g_steal_pointer (&cause));
+  return FALSE;
+}
+
+MmapNextResult
+mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  while (!g_atomic_int_get (&consumer->cancelled)) {
+    if (consumer->state == CONSUMER_SEARCHING) {
+      if (!search (consumer, &cause)) {
+        if (cause)
+          goto failed;
+        wait_for (consumer, -1, SEARCH_INTERVAL_MS);
+      }
+      continue;
+    }
+
+    if (!wait_for (consumer, g_socket_get_fd (consumer->socket), -1))
+      break;
+    if (!mmap_consumer_receive (consumer, &cause))
+      goto failed;
+    /* A link that is up has frames to hand out, even if the producer has gone meanwhile. */
+    if (consumer->state == CONSUMER_UP)
+      return MMAP_NEXT_CONNECTED;
+    /* It went before the link was up: as if it had not been there. */
+    if (consumer->hung_up)
+      mmap_consumer_disconnect (consumer);
+  }
+  return MMAP_NEXT_CANCELLED;
+
+failed:
+  g_propagate_error (error, g_steal_pointer (&cause));
+  return MMAP_NEXT_ERROR;
+}

@@ -1,0 +1,369 @@
+/* gst-mmap: the consumer: receives frames from a producer
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The handshake is consumer-handshake.c; here is what happens on a link that is up. Called by a source element from its
+ * streaming thread; releases come from any thread that drops the last reference to a frame.
+ */
+#include "consumer-private.h"
+
+#include "atomics.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+MmapConsumer *
+mmap_consumer_new (const char *address, GError ** error)
+{
+  MmapConsumer *consumer = g_new0 (MmapConsumer, 1);
+
+  g_mutex_init (&consumer->lock);
+  consumer->address = g_strdup (address);
+  consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (consumer->cancel_fd < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
+        g_strerror (errno));
+    mmap_consumer_free (consumer);
+    return NULL;
+  }
+  return consumer;
+}
+
+void
+mmap_consumer_free (MmapConsumer * consumer)
+{
+  mmap_consumer_disconnect (consumer);
+  if (consumer->cancel_fd >= 0)
+    close (consumer->cancel_fd);
+  g_mutex_clear (&consumer->lock);
+  g_free (consumer->address);
+  g_free (consumer->media);
+  g_free (consumer);
+}
+
+void
+mmap_consumer_set_media (MmapConsumer * consumer, const char *media)
+{
+  g_mutex_lock (&consumer->lock);
+  g_free (consumer->media);
+  consumer->media = g_strdup (media);
+  g_mutex_unlock (&consumer->lock);
+}
+
+void
+mmap_consumer_set_cancelled (MmapConsumer * consumer, gboolean cancelled)
+{
+  guint64 value = 1;
+
+  /* The descriptor stays readable as long as the consumer is cancelled. */
+  if (cancelled)
+    while (write (consumer->cancel_fd, &value, sizeof value) < 0
+        && errno == EINTR);
+  else
+    while (read (consumer->cancel_fd, &value, sizeof value) < 0
+        && errno == EINTR);
+  g_atomic_int_set (&consumer->cancelled, cancelled);
+}
+
+MmapConsumerLink *
+mmap_consumer_link_ref (MmapConsumerLink * link)
+{
+  g_atomic_int_inc (&link->ref_count);
+  return link;
+}
+
+void
+mmap_consumer_link_unref (MmapConsumerLink * link)
+{
+  if (!g_atomic_int_dec_and_test (&link->ref_count))
+    return;
+  mmap_link_free (link->link);
+  g_mutex_clear (&link->lock);
+  g_free (link);
+}
+
+/* The lock is this process's own: the other side never waits for it. */
+static void
+link_release (MmapConsumerLink * link, guint64 id)
+{
+  if (id == 0)
+    return;
+  g_mutex_lock (&link->lock);
+  if (!link->ended && mmap_ring_push (&link->link->releases, &id) ==
+      MMAP_RING_OK)
+    mmap_waker_wake (&link->link->waker);
+  g_mutex_unlock (&link->lock);
+}
+
+void
+mmap_consumer_link_release (MmapConsumerLink * link, guint64 id, guint64 size)
+{
+  link_release (link, id);
+  mmap_add_relaxed (&link->held, -1);
+  mmap_add_relaxed (&link->held_bytes, -size);
+}
+
+gboolean
+mmap_consumer_link_should_copy (MmapConsumerLink * link)
+{
+  return mmap_load_relaxed (&link->held_bytes) >
+      mmap_load_relaxed (&link->max_held);
+}
+
+void
+mmap_item_clear (MmapItem * item)
+{
+  if (item->descriptor.kind != 0 && item->link)
+    link_release (item->link, item->descriptor.id);
+  g_clear_pointer (&item->region, mmap_region_unref);
+  g_clear_pointer (&item->link, mmap_consumer_link_unref);
+  item->data = NULL;
+}
+
+void
+mmap_consumer_disconnect (MmapConsumer * consumer)
+{
+  MmapConsumerLink *link;
+  guint64 wakeups;
+
+  g_mutex_lock (&consumer->lock);
+  link = g_steal_pointer (&consumer->link);
+  g_clear_pointer (&consumer->offer_file, g_free);
+  g_clear_pointer (&consumer->offer_media, g_free);
+  g_mutex_unlock (&consumer->lock);
+
+  if (link) {
+    g_mutex_lock (&link->lock);
+    link->ended = TRUE;
+    wakeups = link->link->waker.wakeups;
+    g_mutex_unlock (&link->lock);
+    g_mutex_lock (&consumer->lock);
+    consumer->stats.wakeups += wakeups;
+    g_mutex_unlock (&consumer->lock);
+    mmap_consumer_link_unref (link);
+  }
+  g_clear_pointer (&consumer->region, mmap_region_unref);
+  g_queue_clear_full (&consumer->next_regions,
+      (GDestroyNotify) mmap_region_unref);
+  if (consumer->socket)
+    g_socket_close (consumer->socket, NULL);
+  g_clear_object (&consumer->socket);
+  consumer->state = CONSUMER_SEARCHING;
+  consumer->hung_up = FALSE;
+  consumer->sequence = 0;
+}
+
+static MmapNextResult
+broken (GError ** error, const char *what)
+{
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_RING,
+      "The producer broke the protocol: %s", what);
+  return MMAP_NEXT_ERROR;
+}
+
+/* Makes the region that @region_id names the current one: its offer is in the socket or was accepted before. */
+static gboolean
+switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
+{
+  while (consumer->region->region_id != region_id) {
+    MmapRegion *next = g_queue_pop_head (&consumer->next_regions);
+
+    if (!next) {
+      if (!mmap_consumer_receive (consumer, error))
+        return FALSE;
+      next = g_queue_pop_head (&consumer->next_regions);
+      if (!next) {
+        broken (error, "it named a region that it did not offer");
+        return FALSE;
+      }
+    }
+    mmap_region_unref (consumer->region);
+    consumer->region = next;
+  }
+  return TRUE;
+}
+
+/* Checks the descriptor, a private copy. */
+static MmapNextResult
+take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
+    GError ** error)
+{
+  MmapDescriptor *descriptor = &item->descriptor;
+
+  if (descriptor->sequence <= consumer->sequence)
+    return broken (error, "a sequence number went back");
+  if (frame != (descriptor->kind == 0))
+    return broken (error, "a descriptor is in the wrong ring");
+  if (!switch_region (consumer, descriptor->region_id, error))
+    return MMAP_NEXT_ERROR;
+  if (descriptor->size > 0
+      && !mmap_region_contains (consumer->region, descriptor->offset,
+          descriptor->size))
+    return broken (error, "a block lies outside of its region");
+  if (descriptor->n_planes > G_N_ELEMENTS (descriptor->plane_offset))
+    return broken (error, "a frame has more than four planes");
+
+  consumer->sequence = descriptor->sequence;
+  item->region = mmap_region_ref (consumer->region);
+  item->link = mmap_consumer_link_ref (consumer->link);
+  item->data = descriptor->size > 0 ?
+      consumer->region->base + descriptor->offset : NULL;
+  if (frame) {
+    mmap_add_relaxed (&consumer->link->held, 1);
+    mmap_add_relaxed (&consumer->link->held_bytes, descriptor->size);
+    mmap_add_relaxed (&consumer->stats.frames, 1);
+    mmap_add_relaxed (&consumer->stats.bytes, descriptor->size);
+    return MMAP_NEXT_FRAME;
+  }
+  mmap_add_relaxed (&consumer->stats.events, 1);
+  return MMAP_NEXT_EVENT;
+}
+
+/* Takes the older of the first frame and the first event. FALSE if there is none. */
+static gboolean
+try_next (MmapConsumer * consumer, MmapItem * item, MmapNextResult * next,
+    GError ** error)
+{
+  MmapRing *frames = &consumer->link->link->frames;
+  MmapRing *events = &consumer->link->link->events;
+  MmapDescriptor event;
+
+  for (;;) {
+    /* Frames first: once a frame is seen, so is every event before it. */
+    MmapRingResult frame_there = mmap_ring_peek (frames, &item->descriptor);
+    MmapRingResult event_there = mmap_ring_peek (events, &event);
+    gboolean frame = frame_there == MMAP_RING_OK
+        && (event_there != MMAP_RING_OK
+        || item->descriptor.sequence < event.sequence);
+    MmapRingResult popped;
+
+    if (frame_there == MMAP_RING_BROKEN || event_there == MMAP_RING_BROKEN)
+      goto broken;
+    if (frame_there == MMAP_RING_WAIT && event_there == MMAP_RING_WAIT)
+      return FALSE;
+
+    popped = mmap_ring_pop (frame ? frames : events);
+    if (popped == MMAP_RING_BROKEN || (!frame && popped != MMAP_RING_OK))
+      goto broken;
+    if (popped == MMAP_RING_WAIT)
+      continue;                 /* the producer took the frame back */
+    if (!frame)
+      item->descriptor = event;
+    *next = take_item (consumer, item, frame, error);
+    return TRUE;
+  }
+
+broken:
+  *next = broken (error, "impossible indices in a ring");
+  return TRUE;
+}
+
+/* Sleeps until there may be news. FALSE if the link has to end. */
+static gboolean
+link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
+    MmapNextResult * next, GError ** error)
+{
+  MmapSleeper *sleeper = &consumer->link->link->sleeper;
+  struct pollfd fds[3] = {
+    {sleeper->fd, POLLIN, 0},
+    {consumer->cancel_fd, POLLIN, 0},
+    {g_socket_get_fd (consumer->socket), POLLIN, 0},
+  };
+
+  mmap_sleeper_prepare (sleeper);
+  /* Once more, now that the producer knows: who publishes after this wakes us. */
+  *found = try_next (consumer, item, next, error);
+  if (!*found) {
+    mmap_add_relaxed (&consumer->stats.waits, 1);
+    poll (fds, G_N_ELEMENTS (fds), -1);
+  }
+  mmap_sleeper_finish (sleeper, fds[0].revents & POLLIN);
+
+  return !fds[2].revents || mmap_consumer_receive (consumer, error);
+}
+
+static MmapNextResult
+link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
+{
+  MmapNextResult next;
+  gboolean found;
+
+  for (;;) {
+    if (g_atomic_int_get (&consumer->cancelled))
+      return MMAP_NEXT_CANCELLED;
+    found = try_next (consumer, item, &next, error);
+    if (!found && consumer->hung_up)
+      return MMAP_NEXT_DISCONNECTED;
+    if (!found && !link_sleep (consumer, item, &found, &next, error))
+      return MMAP_NEXT_ERROR;
+    if (found)
+      return next;
+  }
+}
+
+MmapNextResult
+mmap_consumer_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  MmapNextResult next;
+
+  memset (item, 0, sizeof *item);
+  if (consumer->state == CONSUMER_UP)
+    next = link_next (consumer, item, &cause);
+  else
+    next = mmap_consumer_connect (consumer, &cause);
+
+  if (next == MMAP_NEXT_ERROR || next == MMAP_NEXT_DISCONNECTED) {
+    if (next == MMAP_NEXT_ERROR && consumer->socket)
+      mmap_message_send_refusal (consumer->socket, cause);
+    mmap_consumer_disconnect (consumer);
+  }
+  if (cause)
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return next;
+}
+
+void
+mmap_consumer_get_stats (MmapConsumer * consumer, MmapConsumerStats * stats)
+{
+  MmapConsumerStats *counts = &consumer->stats;
+
+  /* Counters of another thread: each is read whole, the set is not of one instant. */
+  g_mutex_lock (&consumer->lock);
+  stats->frames = mmap_load_relaxed (&counts->frames);
+  stats->bytes = mmap_load_relaxed (&counts->bytes);
+  stats->events = mmap_load_relaxed (&counts->events);
+  stats->links = mmap_load_relaxed (&counts->links);
+  stats->waits = mmap_load_relaxed (&counts->waits);
+  stats->wakeups = counts->wakeups;
+  stats->held = 0;
+  if (consumer->link) {
+    stats->held = mmap_load_relaxed (&consumer->link->held);
+    g_mutex_lock (&consumer->link->lock);
+    stats->wakeups += consumer->link->link->waker.wakeups;
+    g_mutex_unlock (&consumer->link->lock);
+  }
+  g_mutex_unlock (&consumer->lock);
+}
+
+gboolean
+mmap_consumer_get_offer (MmapConsumer * consumer, char **file, guint64 * size,
+    guint64 * session, char **media)
+{
+  gboolean offered;
+
+  g_mutex_lock (&consumer->lock);
+  offered = consumer->link != NULL;
+  if (offered) {
+    *file = g_strdup (consumer->offer_file);
+    *size = consumer->offer_size;
+    *session = consumer->session;
+    *media = g_strdup (consumer->offer_media);
+  }
+  g_mutex_unlock (&consumer->lock);
+  return offered;
+}

@@ -1,0 +1,53 @@
+/* gst-mmap: error domain of the core library
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The quark and the names of the error codes. Called by everybody, from any
+ * thread.
+ */
+#include "error.h"
+
+static const char *const error_names[] = {
+  [MMAP_ERROR_FAILED] = "failed",
+  [MMAP_ERROR_NO_DIRECTORY] = "no-directory",
+  [MMAP_ERROR_PERMISSION] = "permission",
+  [MMAP_ERROR_IN_USE] = "in-use",
+  [MMAP_ERROR_EXISTS] = "exists",
+  [MMAP_ERROR_NO_SPACE] = "no-space",
+  [MMAP_ERROR_TOO_SMALL] = "too-small",
+  [MMAP_ERROR_ADDRESS] = "address",
+  [MMAP_ERROR_NOT_FOUND] = "not-found",
+  [MMAP_ERROR_CANCELLED] = "cancelled",
+  [MMAP_ERROR_CLOSED] = "closed",
+  [MMAP_ERROR_TIMEOUT] = "timeout",
+  [MMAP_ERROR_FILE] = "file",
+  [MMAP_ERROR_SIZE] = "size",
+  [MMAP_ERROR_TOKEN] = "token",
+  [MMAP_ERROR_TOKEN_INDEX] = "token-index",
+  [MMAP_ERROR_TOKEN_BYTES] = "token-bytes",
+  [MMAP_ERROR_NOT_A_REGION] = "not-a-region",
+  [MMAP_ERROR_VERSION] = "version",
+  [MMAP_ERROR_SESSION] = "session",
+  [MMAP_ERROR_LAYOUT] = "layout",
+  [MMAP_ERROR_SEALS] = "seals",
+  [MMAP_ERROR_MESSAGE] = "message",
+  [MMAP_ERROR_RING] = "ring",
+  [MMAP_ERROR_LIMIT] = "limit",
+};
+
+G_STATIC_ASSERT (G_N_ELEMENTS (error_names) == MMAP_N_ERRORS);
+
+GQuark
+mmap_error_quark (void)
+{
+  return g_quark_from_static_string ("mmap-error-quark");
+}
+
+const char *
+mmap_error_get_name (MmapError code)
+{
+  if ((guint) code >= MMAP_N_ERRORS)
+    return "unknown";
+  return error_names[code];
+}

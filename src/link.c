@@ -1,0 +1,209 @@
+/* gst-mmap: the memory, rings and wake-ups of one consumer's connection
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Made by the producer's service thread or by the consumer's streaming thread.
+ */
+#include "link.h"
+
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static gboolean
+fail (GError ** error, MmapError code, const char *what)
+{
+  g_set_error (error, MMAP_ERROR, code, "Can't make a link: %s: %s", what,
+      g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
+link_map (MmapLink * link, GError ** error)
+{
+  void *area = mmap (NULL, sizeof (MmapLinkArea), PROT_READ | PROT_WRITE,
+      MAP_SHARED, link->fd, 0);
+
+  if (area == MAP_FAILED)
+    return fail (error, MMAP_ERROR_FAILED, "mmap");
+  link->area = area;
+  return TRUE;
+}
+
+static void
+link_init_rings (MmapLink * link)
+{
+  MmapLinkArea *area = link->area;
+
+  mmap_ring_init (&link->frames, &area->frame_head, &area->frame_tail,
+      area->frame_slots, MMAP_FRAME_RING_SLOTS, sizeof (MmapDescriptor));
+  mmap_ring_init (&link->events, &area->event_head, &area->event_tail,
+      area->event_slots, MMAP_EVENT_RING_SLOTS, sizeof (MmapDescriptor));
+  mmap_ring_init (&link->releases, &area->release_head, &area->release_tail,
+      area->release_slots, MMAP_RELEASE_RING_SLOTS, sizeof (guint64));
+}
+
+static MmapLink *
+link_alloc (int fd, int consumer_fd, int producer_fd)
+{
+  MmapLink *link = g_new0 (MmapLink, 1);
+
+  link->fd = fd;
+  link->consumer_fd = consumer_fd;
+  link->producer_fd = producer_fd;
+  return link;
+}
+
+static gboolean
+link_create_memory (MmapLink * link, GError ** error)
+{
+  link->fd = memfd_create ("gst-mmap-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (link->fd < 0)
+    return fail (error, MMAP_ERROR_FAILED, "memfd_create");
+  /* Reserved now, so that a lack of memory is an error here and not a SIGBUS later. */
+  if (fallocate (link->fd, 0, 0, sizeof (MmapLinkArea)) < 0)
+    return fail (error, MMAP_ERROR_NO_SPACE, "fallocate");
+  if (fcntl (link->fd, F_ADD_SEALS,
+          F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+    return fail (error, MMAP_ERROR_FAILED, "F_ADD_SEALS");
+  return link_map (link, error);
+}
+
+MmapLink *
+mmap_link_new (guint64 session, guint32 link_id, GError ** error)
+{
+  MmapLink *link = link_alloc (-1, -1, -1);
+  MmapLinkArea *area;
+
+  if (!link_create_memory (link, error))
+    goto failed;
+  link->consumer_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  link->producer_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (link->consumer_fd < 0 || link->producer_fd < 0) {
+    fail (error, MMAP_ERROR_FAILED, "eventfd");
+    goto failed;
+  }
+
+  area = link->area;
+  memcpy (area->magic, MMAP_LINK_MAGIC, sizeof area->magic);
+  area->version = MMAP_PROTOCOL_VERSION;
+  area->byte_order = MMAP_BYTE_ORDER;
+  area->session = session;
+  area->link_id = link_id;
+  area->link_bytes = sizeof (MmapLinkArea);
+
+  link_init_rings (link);
+  link->sleeper.word = &area->producer_sleep;
+  link->sleeper.fd = link->producer_fd;
+  link->waker.word = &area->consumer_sleep;
+  link->waker.fd = link->consumer_fd;
+  return link;
+
+failed:
+  mmap_link_free (link);
+  return NULL;
+}
+
+static gboolean
+link_check_memory (MmapLink * link, GError ** error)
+{
+  struct stat st;
+  int seals = fcntl (link->fd, F_GET_SEALS);
+
+  if (seals < 0 || !(seals & F_SEAL_SHRINK)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SEALS,
+        "The link's memory is not sealed against shrinking");
+    return FALSE;
+  }
+  if (fstat (link->fd, &st) < 0)
+    return fail (error, MMAP_ERROR_FAILED, "fstat");
+  if (st.st_size != sizeof (MmapLinkArea)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+        "The link's memory has %" G_GINT64_FORMAT " bytes, expected %"
+        G_GSIZE_FORMAT, (gint64) st.st_size, sizeof (MmapLinkArea));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+link_check_header (MmapLink * link, guint64 session, GError ** error)
+{
+  /* Only this line, and only once: the other side may change it at any time. */
+  struct
+  {
+    guint8 magic[8];
+    guint32 version, byte_order;
+    guint64 session;
+    guint32 link_id, link_bytes;
+  } header;
+
+  memcpy (&header, link->area, sizeof header);
+  if (memcmp (header.magic, MMAP_LINK_MAGIC, sizeof header.magic) != 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_A_REGION,
+        "The link's memory does not begin with \"" MMAP_LINK_MAGIC "\"");
+    return FALSE;
+  }
+  if (header.version != MMAP_PROTOCOL_VERSION
+      || header.byte_order != MMAP_BYTE_ORDER) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_VERSION,
+        "The link speaks protocol %u (byte order %#x), this side %u (%#x)",
+        header.version, header.byte_order, MMAP_PROTOCOL_VERSION,
+        MMAP_BYTE_ORDER);
+    return FALSE;
+  }
+  if (header.session != session) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
+        "The link belongs to session %016" G_GINT64_MODIFIER
+        "x, expected %016" G_GINT64_MODIFIER "x", header.session, session);
+    return FALSE;
+  }
+  if (header.link_bytes != sizeof (MmapLinkArea)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+        "The link says it has %u bytes, expected %" G_GSIZE_FORMAT,
+        header.link_bytes, sizeof (MmapLinkArea));
+    return FALSE;
+  }
+  return TRUE;
+}
+
+MmapLink *
+mmap_link_open (int fd, int consumer_fd, int producer_fd, guint64 session,
+    GError ** error)
+{
+  MmapLink *link = link_alloc (fd, consumer_fd, producer_fd);
+
+  if (!link_check_memory (link, error) || !link_map (link, error)
+      || !link_check_header (link, session, error)) {
+    mmap_link_free (link);
+    return NULL;
+  }
+
+  link_init_rings (link);
+  link->sleeper.word = &link->area->consumer_sleep;
+  link->sleeper.fd = link->consumer_fd;
+  link->waker.word = &link->area->producer_sleep;
+  link->waker.fd = link->producer_fd;
+  return link;
+}
+
+void
+mmap_link_free (MmapLink * link)
+{
+  if (link->area)
+    munmap (link->area, sizeof (MmapLinkArea));
+  if (link->fd >= 0)
+    close (link->fd);
+  if (link->consumer_fd >= 0)
+    close (link->consumer_fd);
+  if (link->producer_fd >= 0)
+    close (link->producer_fd);
+  g_free (link);
+}

@@ -1,0 +1,254 @@
+/* gst-mmap: messages of the handshake over a Unix socket
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called by the producer's service thread (and its streaming thread, when it offers a new region), and by the consumer's
+ * streaming thread.
+ */
+#include "message.h"
+
+#include "capabilities.h"
+#include "error.h"
+#include "protocol.h"
+
+#include <gio/gunixfdmessage.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define MESSAGE_MAGIC 0x316d6d67u       /* "gmm1" */
+
+typedef struct
+{
+  guint32 magic;                /*  0 */
+  guint16 version;              /*  4 MMAP_PROTOCOL_VERSION */
+  guint16 kind;                 /*  6 MmapMessageKind */
+  guint32 size;                 /*  8 bytes of the body that follows */
+  guint32 reserved;             /* 12 */
+} MessageHeader;
+
+G_STATIC_ASSERT (sizeof (MessageHeader) == 16);
+
+gboolean
+mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
+    const int *fds, guint n_fds, GError ** error)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (body);
+  g_autoptr (GVariant) normal = g_variant_get_normal_form (owned);
+  g_autoptr (GSocketControlMessage) control = NULL;
+  g_autoptr (GError) cause = NULL;
+  MessageHeader header = { MESSAGE_MAGIC, MMAP_PROTOCOL_VERSION, kind,
+    g_variant_get_size (normal), 0
+  };
+  GOutputVector vectors[2] = {
+    {&header, sizeof header},
+    {g_variant_get_data (normal), header.size},
+  };
+
+  if (n_fds > 0) {
+    g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
+    guint i;
+
+    for (i = 0; i < n_fds; i++)
+      if (g_unix_fd_list_append (list, fds[i], &cause) < 0) {
+        g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+            "Can't pass a descriptor: %s", cause->message);
+        return FALSE;
+      }
+    control = g_unix_fd_message_new_with_fd_list (list);
+  }
+
+  if (g_socket_send_message (socket, NULL, vectors, 2, &control,
+          control ? 1 : 0, MSG_NOSIGNAL, NULL, &cause) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The other side can't be reached: %s", cause->message);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+void
+mmap_message_send_refusal (GSocket * socket, const GError * reason)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "reason",
+      g_variant_new_string (mmap_error_get_name (reason->code)));
+  g_variant_builder_add (&body, "{sv}", "message",
+      g_variant_new_string (reason->message));
+  mmap_message_send (socket, MMAP_MESSAGE_REFUSE,
+      g_variant_builder_end (&body), NULL, 0, NULL);
+}
+
+static void
+message_collect_fds (MmapMessage * message, GSocketControlMessage ** controls,
+    int n_controls)
+{
+  int i, j;
+
+  for (i = 0; i < n_controls; i++) {
+    if (G_IS_UNIX_FD_MESSAGE (controls[i])) {
+      int n = 0;
+      g_autofree int *fds = g_unix_fd_message_steal_fds (G_UNIX_FD_MESSAGE
+          (controls[i]), &n);
+
+      for (j = 0; j < n; j++) {
+        if (message->n_fds < MMAP_MESSAGE_MAX_FDS)
+          message->fds[message->n_fds++] = fds[j];
+        else
+          close (fds[j]);
+      }
+    }
+    g_object_unref (controls[i]);
+  }
+  g_free (controls);
+}
+
+static void
+wipe_and_free (gpointer data)
+{
+  GByteArray *copy = data;
+
+  explicit_bzero (copy->data, copy->len);
+  g_byte_array_unref (copy);
+}
+
+/* One recvmsg. Returns the bytes received, 0 at the end, -1 with an error. */
+static gssize
+message_read (GSocket * socket, guint8 * data, gsize size,
+    MmapMessage * message, int *flags, GError ** error)
+{
+  GInputVector vector = { data, size };
+  GSocketControlMessage **controls = NULL;
+  g_autoptr (GError) cause = NULL;
+  int n_controls = 0;
+  gssize n = g_socket_receive_message (socket, NULL, &vector, 1, &controls,
+      &n_controls, flags, NULL, &cause);
+
+  message_collect_fds (message, controls, n_controls);
+  if (n < 0) {
+    gboolean empty =
+        g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+
+    g_set_error (error, MMAP_ERROR,
+        empty ? MMAP_ERROR_NOT_FOUND : MMAP_ERROR_CLOSED, "%s", cause->message);
+  }
+  return n;
+}
+
+static gboolean
+message_parse (MmapMessage * message, const guint8 * data, gsize size,
+    GError ** error)
+{
+  g_autoptr (GVariant) body = NULL;
+  g_autoptr (GBytes) bytes = NULL;
+  MessageHeader header;
+  GByteArray *copy;
+
+  if (size < sizeof header)
+    goto malformed;
+  memcpy (&header, data, sizeof header);
+  if (header.magic != MESSAGE_MAGIC || header.size != size - sizeof header)
+    goto malformed;
+  if (header.version != MMAP_PROTOCOL_VERSION) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_VERSION,
+        "The other side speaks protocol %u, this side %u: update the older",
+        header.version, MMAP_PROTOCOL_VERSION);
+    return FALSE;
+  }
+  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_REFUSE)
+    goto malformed;
+
+  /* A copy, so that it is aligned; wiped with the body, since it may hold a token. */
+  copy = g_byte_array_sized_new (header.size + 1);
+  g_byte_array_append (copy, data + sizeof header, header.size);
+  bytes = g_bytes_new_with_free_func (copy->data, copy->len, wipe_and_free,
+      copy);
+  body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT,
+          bytes, FALSE));
+  if (!g_variant_is_normal_form (body))
+    goto malformed;
+  message->kind = header.kind;
+  message->body = g_steal_pointer (&body);
+  return TRUE;
+
+malformed:
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The other side sent %" G_GSIZE_FORMAT " bytes that are no message of "
+      "gst-mmap: is another program listening there?", size);
+  return FALSE;
+}
+
+gboolean
+mmap_message_receive (GSocket * socket, MmapMessage * message, GError ** error)
+{
+  gsize size = MMAP_CAPABILITIES_MAX_BYTES + sizeof (MessageHeader);
+  g_autofree guint8 *data = g_malloc (size);
+  int flags = 0;
+  gssize n;
+
+  memset (message, 0, sizeof *message);
+  n = message_read (socket, data, size, message, &flags, error);
+  if (n == 0)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The other side has closed the connection");
+  if (n <= 0)
+    goto failed;
+  if (flags & (MSG_TRUNC | MSG_CTRUNC)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The other side sent a message of more than %" G_GSIZE_FORMAT
+        " bytes, or more descriptors than this process may open", size);
+    goto failed;
+  }
+  if (!message_parse (message, data, n, error))
+    goto failed;
+  explicit_bzero (data, n);
+  return TRUE;
+
+failed:
+  mmap_message_clear (message);
+  return FALSE;
+}
+
+int
+mmap_message_take_fd (MmapMessage * message, guint i)
+{
+  int fd = -1;
+
+  if (i < message->n_fds) {
+    fd = message->fds[i];
+    message->fds[i] = -1;
+  }
+  return fd;
+}
+
+void
+mmap_message_get_refusal (const MmapMessage * message, GError ** error)
+{
+  const char *reason = NULL, *text = NULL;
+  MmapError code;
+
+  g_variant_lookup (message->body, "reason", "&s", &reason);
+  g_variant_lookup (message->body, "message", "&s", &text);
+  for (code = 0; code < MMAP_N_ERRORS; code++)
+    if (g_strcmp0 (reason, mmap_error_get_name (code)) == 0)
+      break;
+  if (code == MMAP_N_ERRORS)
+    code = MMAP_ERROR_FAILED;
+  g_set_error (error, MMAP_ERROR, code, "The other side refused: %s",
+      text ? text : "no reason given");
+}
+
+void
+mmap_message_clear (MmapMessage * message)
+{
+  guint i;
+
+  for (i = 0; i < message->n_fds; i++)
+    if (message->fds[i] >= 0)
+      close (message->fds[i]);
+  g_clear_pointer (&message->body, g_variant_unref);
+  message->n_fds = 0;
+}

@@ -1,0 +1,63 @@
+/* gst-mmap: messages of the handshake over a Unix socket
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include <gio/gio.h>
+
+G_BEGIN_DECLS
+
+#define MMAP_MESSAGE_MAX_FDS 4
+
+/* docs/protocol.md draws the handshake. */
+typedef enum
+{
+  MMAP_MESSAGE_HELLO = 1,       /* consumer: protocol u */
+  MMAP_MESSAGE_OFFER = 2,       /* producer: capabilities; descriptors */
+  MMAP_MESSAGE_ANSWER = 3,      /* consumer: capabilities */
+  MMAP_MESSAGE_ACCEPT = 4,      /* producer: the link is up */
+  MMAP_MESSAGE_REFUSE = 5,      /* either: reason s, message s; then it closes */
+} MmapMessageKind;
+
+/**
+ * MmapMessage:
+ * @kind: not checked beyond being a known one
+ * @body: an a{sv} in normal form; owned
+ * @fds: descriptors, owned until taken with mmap_message_take_fd()
+ */
+typedef struct
+{
+  MmapMessageKind kind;
+  GVariant *body;
+  int fds[MMAP_MESSAGE_MAX_FDS];
+  guint n_fds;
+} MmapMessage;
+
+/* Sends one packet without blocking.
+ * @body: (transfer floating): an a{sv}
+ * @fds: (transfer none): @n_fds descriptors to pass, at most MMAP_MESSAGE_MAX_FDS
+ * FALSE with MMAP_ERROR_CLOSED if the other side has gone or doesn't read. */
+gboolean mmap_message_send (GSocket * socket, MmapMessageKind kind,
+    GVariant * body, const int *fds, guint n_fds, GError ** error);
+
+/* Sends a REFUSE that carries @reason, an error of MMAP_ERROR; failure to do so is of no interest. */
+void mmap_message_send_refusal (GSocket * socket, const GError * reason);
+
+/* Receives one packet without blocking. @message is to be cleared if %TRUE is returned.
+ * FALSE with MMAP_ERROR_NOT_FOUND (nothing there yet), MMAP_ERROR_CLOSED or MMAP_ERROR_MESSAGE (too long, malformed,
+ * unknown kind), MMAP_ERROR_VERSION. */
+gboolean mmap_message_receive (GSocket * socket, MmapMessage * message,
+    GError ** error);
+
+/* Returns: (transfer full): descriptor @i, or -1 if the message had fewer */
+int mmap_message_take_fd (MmapMessage * message, guint i);
+
+/* Turns a received REFUSE into the error that it carries. */
+void mmap_message_get_refusal (const MmapMessage * message, GError ** error);
+
+void mmap_message_clear (MmapMessage * message);
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (MmapMessage, mmap_message_clear)
+G_END_DECLS

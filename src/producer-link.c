@@ -1,0 +1,438 @@
+/* gst-mmap: the producer: handshake with its consumers
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Runs on the service thread, but for offers of a new region and links ended for cause, which come from whoever publishes.
+ * Everything that a consumer sends is checked here; what is wrong ends its link and is counted.
+ */
+#include "producer-private.h"
+
+#include "capabilities.h"
+#include "message.h"
+
+#include <string.h>
+
+/* The token lies at a random index among this many bytes; chosen: a page. */
+#define TOKEN_SPREAD_BYTES MMAP_PAGE_BYTES
+
+/* What a consumer may hold before it copies, as a part of the region; chosen so that with three frames in a region one is held,
+ * one is being written, and one is free. */
+#define HELD_PART 2
+
+/* A consumer that leaves so many offers of a new region unanswered is ended; chosen, untuned. */
+#define MAX_PENDING_OFFERS 16
+
+MmapProducerLink *
+mmap_producer_link_ref (MmapProducerLink * link)
+{
+  g_atomic_int_inc (&link->ref_count);
+  return link;
+}
+
+void
+mmap_producer_link_unref (MmapProducerLink * link)
+{
+  if (!g_atomic_int_dec_and_test (&link->ref_count))
+    return;
+  g_clear_pointer (&link->link, mmap_link_free);
+  g_clear_object (&link->socket);
+  g_free (link);
+}
+
+void
+mmap_producer_link_update_entry_locked (MmapProducerLink * link)
+{
+  MmapArena *arena = link->producer->arena;
+  MmapLinkEntry *entry;
+
+  if (!arena)
+    return;
+  entry = &arena->region->header->links[link->slot];
+  entry->link_id = link->id;
+  entry->pid = link->pid;
+  entry->uid = link->uid;
+  entry->frames = link->frames;
+  entry->held = link->held;
+  entry->wakeups = link->link ? link->link->waker.wakeups : 0;
+  entry->state = link->state == LINK_ENDED ? 0 : link->state == LINK_UP ? 2 : 1;
+}
+
+static void
+pending_offer_free_locked (MmapPendingOffer * offer)
+{
+  explicit_bzero (offer->block->region->base + offer->token_index,
+      offer->block->producer->token_bytes);
+  mmap_block_unref_locked (offer->block);
+  g_free (offer);
+}
+
+void
+mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
+{
+  MmapProducer *producer = link->producer;
+  gboolean was_up = link->state == LINK_UP;
+
+  if (link->state == LINK_ENDED)
+    return;
+  if (reason) {
+    producer->stats.failures[reason->code]++;
+    g_queue_push_tail (&producer->refusals, g_error_copy (reason));
+    mmap_message_send_refusal (link->socket, reason);
+  }
+  if (was_up) {
+    producer->n_up--;
+    producer->stats.wakeups += link->link->waker.wakeups;
+  }
+  link->state = LINK_ENDED;
+  mmap_producer_drop_held_locked (link);
+  g_queue_clear_full (&link->offers,
+      (GDestroyNotify) pending_offer_free_locked);
+  mmap_producer_link_update_entry_locked (link);
+
+  producer->links[link->slot] = NULL;
+  g_source_destroy (link->source);
+  g_clear_pointer (&link->source, g_source_unref);
+  if (link->timeout) {
+    g_source_destroy (link->timeout);
+    g_clear_pointer (&link->timeout, g_source_unref);
+  }
+  g_socket_close (link->socket, NULL);
+  mmap_producer_touch_locked (producer);
+  mmap_producer_report_locked (producer);
+  mmap_producer_link_unref (link);
+}
+
+/* Writes a token into the current region. NULL if it has no room now: then @error is set. */
+static MmapPendingOffer *
+link_write_token_locked (MmapProducerLink * link, MmapToken * token,
+    GError ** error)
+{
+  MmapProducer *producer = link->producer;
+  MmapRegion *region = producer->arena->region;
+  guint64 size = producer->token_bytes + TOKEN_SPREAD_BYTES;
+  MmapPendingOffer *offer;
+  MmapBlock *block;
+
+  if (!mmap_token_init_random (token, producer->token_bytes, error))
+    return NULL;
+  block = mmap_producer_alloc_control_locked (producer, size);
+  if (!block) {
+    size = producer->token_bytes;
+    block = mmap_producer_alloc_control_locked (producer, size);
+  }
+  if (!block || g_queue_get_length (&link->offers) >= MAX_PENDING_OFFERS) {
+    g_clear_pointer (&block, mmap_block_unref_locked);
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The region has no room for another token: too many consumers or "
+        "unanswered offers, or a region that is too small");
+    return NULL;
+  }
+
+  offer = g_new (MmapPendingOffer, 1);
+  offer->block = block;
+  offer->region_id = region->region_id;
+  offer->token_index =
+      block->offset + mmap_random_below (size - producer->token_bytes + 1);
+  mmap_token_write (token, region->base + offer->token_index);
+  g_queue_push_tail (&link->offers, offer);
+  return offer;
+}
+
+static gboolean
+link_send_offer_locked (MmapProducerLink * link, GError ** error)
+{
+  MmapProducer *producer = link->producer;
+  MmapRegion *region = producer->arena->region;
+  g_auto (MmapCapabilities) offer = { 0 };
+  MmapPendingOffer *pending;
+  gboolean first = link->link == NULL;
+  int fds[MMAP_MESSAGE_MAX_FDS];
+  guint n = 0;
+
+  if (first) {
+    link->link = mmap_link_new (producer->session, link->id, error);
+    if (!link->link)
+      return FALSE;
+  }
+  mmap_capabilities_init (&offer);
+  pending = link_write_token_locked (link, &offer.token, error);
+  if (!pending)
+    return FALSE;
+
+  offer.protocol = MMAP_PROTOCOL_VERSION;
+  offer.session = producer->session;
+  offer.region_id = region->region_id;
+  offer.file = g_strdup (producer->file ? producer->file : "memfd");
+  offer.size = region->size;
+  offer.token_index = pending->token_index;
+  offer.max_held = producer->arena->capacity / HELD_PART;
+  offer.media = g_strdup (producer->media);
+  link->offered_region_id = region->region_id;
+
+  if (!producer->file)
+    fds[n++] = region->fd;
+  if (first) {
+    fds[n++] = link->link->fd;
+    fds[n++] = link->link->consumer_fd;
+    fds[n++] = link->link->producer_fd;
+  }
+  return mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
+      mmap_capabilities_to_variant (&offer), fds, n, error);
+}
+
+void
+mmap_producer_link_offer_locked (MmapProducerLink * link)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (link->state == LINK_WAITING) {
+    link->state = LINK_OFFERED;
+    g_source_set_ready_time (link->timeout,
+        g_get_monotonic_time () + HANDSHAKE_TIMEOUT_MS * 1000);
+  }
+  if (!link_send_offer_locked (link, &error))
+    mmap_producer_link_end_locked (link, error);
+}
+
+static gboolean
+link_handle_hello (MmapProducerLink * link, const MmapMessage * message,
+    GError ** error)
+{
+  guint32 protocol = 0;
+
+  if (!g_variant_lookup (message->body, "protocol", "u", &protocol)
+      || protocol != MMAP_PROTOCOL_VERSION) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_VERSION,
+        "The consumer speaks protocol %u, the producer %u: update the older",
+        protocol, MMAP_PROTOCOL_VERSION);
+    return FALSE;
+  }
+  link->state = LINK_WAITING;
+  /* Until there is a region, it has all the time it wants. */
+  g_source_set_ready_time (link->timeout, -1);
+  if (link->producer->arena)
+    mmap_producer_link_offer_locked (link);
+  return TRUE;
+}
+
+/* Compares the consumer's token with what it wrote into its link. */
+static gboolean
+link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
+    GError ** error)
+{
+  guint8 seen[MMAP_TOKEN_MAX_BYTES];
+  guint64 start = offsetof (MmapLinkArea, token_area);
+  gboolean right;
+
+  if (answer->token_index < start
+      || answer->token_index - start >
+      MMAP_TOKEN_AREA_BYTES - answer->token.n_bytes) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN_INDEX,
+        "The answer's token_index %" G_GUINT64_FORMAT " with %u bytes is not "
+        "in the link's token area, %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+        answer->token_index, answer->token.n_bytes, start,
+        start + MMAP_TOKEN_AREA_BYTES);
+    return FALSE;
+  }
+  memcpy (seen, (guint8 *) link->link->area + answer->token_index,
+      answer->token.n_bytes);
+  right = mmap_token_check (&answer->token, seen);
+  explicit_bzero (seen, sizeof seen);
+  if (!right)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN,
+        "The answer's token is not what the link's memory holds: the consumer "
+        "has other memory mapped");
+  return right;
+}
+
+static void
+link_up_locked (MmapProducerLink * link)
+{
+  MmapProducer *producer = link->producer;
+  GVariantBuilder body;
+  g_autoptr (GError) error = NULL;
+
+  if (link->timeout) {
+    g_source_destroy (link->timeout);
+    g_clear_pointer (&link->timeout, g_source_unref);
+  }
+  link->state = LINK_UP;
+  producer->n_up++;
+  producer->stats.links++;
+  mmap_producer_push_sticky_locked (link);
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  if (!mmap_message_send (link->socket, MMAP_MESSAGE_ACCEPT,
+          g_variant_builder_end (&body), NULL, 0, &error)) {
+    mmap_producer_link_end_locked (link, error);
+    return;
+  }
+  mmap_producer_touch_locked (producer);
+  mmap_producer_report_locked (producer);
+}
+
+static gboolean
+link_handle_answer (MmapProducerLink * link, const MmapMessage * message,
+    GError ** error)
+{
+  g_auto (MmapCapabilities) answer = { 0 };
+  MmapPendingOffer *offer;
+
+  if (link->state != LINK_OFFERED && link->state != LINK_UP) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The consumer answered before it was offered anything");
+    return FALSE;
+  }
+  if (!mmap_capabilities_init_variant (&answer, message->body, error))
+    return FALSE;
+  if (answer.session != link->producer->session) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
+        "The answer is for another session");
+    return FALSE;
+  }
+  offer = g_queue_peek_head (&link->offers);
+  if (!offer || answer.region_id != offer->region_id) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The consumer answered an offer of region %u that it was not made",
+        answer.region_id);
+    return FALSE;
+  }
+  g_queue_pop_head (&link->offers);
+  pending_offer_free_locked (offer);
+  /* A newer offer is under way, and its answer's token may lie where this one's was. */
+  if (answer.region_id != link->offered_region_id)
+    return TRUE;
+  if (!link_check_answer (link, &answer, error))
+    return FALSE;
+  if (link->state == LINK_OFFERED)
+    link_up_locked (link);
+  return TRUE;
+}
+
+static gboolean
+link_handle_message (MmapProducerLink * link, const MmapMessage * message,
+    GError ** error)
+{
+  switch (message->kind) {
+    case MMAP_MESSAGE_HELLO:
+      if (link->state == LINK_GREETING)
+        return link_handle_hello (link, message, error);
+      break;
+    case MMAP_MESSAGE_ANSWER:
+      return link_handle_answer (link, message, error);
+    case MMAP_MESSAGE_REFUSE:
+      mmap_message_get_refusal (message, error);
+      return FALSE;
+    default:
+      break;
+  }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The consumer sent a message of kind %d out of turn", message->kind);
+  return FALSE;
+}
+
+static gboolean
+link_readable (GSocket * socket, GIOCondition condition, gpointer data)
+{
+  MmapProducerLink *link = data;
+  MmapProducer *producer = link->producer;
+  g_autoptr (GError) error = NULL;
+  g_auto (MmapMessage) message = { 0 };
+
+  g_mutex_lock (&producer->lock);
+  if (link->state == LINK_ENDED)
+    goto out;
+  if (mmap_message_receive (socket, &message, &error)) {
+    if (!link_handle_message (link, &message, &error))
+      mmap_producer_link_end_locked (link, error);
+  } else if (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
+    mmap_producer_link_end_locked (link, NULL);
+  } else if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
+    mmap_producer_link_end_locked (link, error);
+  }
+
+out:
+  mmap_producer_unlock (producer);
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+link_timed_out (gpointer data)
+{
+  MmapProducerLink *link = data;
+  MmapProducer *producer = link->producer;
+
+  g_mutex_lock (&producer->lock);
+  if (link->state == LINK_GREETING || link->state == LINK_OFFERED) {
+    g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_TIMEOUT,
+        "The consumer did not answer within %d ms", HANDSHAKE_TIMEOUT_MS);
+
+    mmap_producer_link_end_locked (link, error);
+  }
+  mmap_producer_unlock (producer);
+  return G_SOURCE_CONTINUE;
+}
+
+static void
+link_attach (GSource * source, GSourceFunc callback, MmapProducerLink * link)
+{
+  /* A reference, because another thread may end the link while the callback waits for the lock. */
+  g_source_set_callback (source, callback, mmap_producer_link_ref (link),
+      (GDestroyNotify) mmap_producer_link_unref);
+  g_source_attach (source, link->producer->context);
+}
+
+static void
+link_new_locked (MmapProducer * producer, GSocket * socket, guint slot)
+{
+  MmapProducerLink *link = g_new0 (MmapProducerLink, 1);
+  g_autoptr (GCredentials) credentials =
+      g_socket_get_credentials (socket, NULL);
+
+  g_socket_set_blocking (socket, FALSE);
+  link->ref_count = 1;
+  link->producer = producer;
+  link->slot = slot;
+  link->id = ++producer->last_link_id;
+  link->socket = g_object_ref (socket);
+  if (credentials) {
+    link->pid = g_credentials_get_unix_pid (credentials, NULL);
+    link->uid = g_credentials_get_unix_user (credentials, NULL);
+  }
+  producer->links[slot] = link;
+  link->source = g_socket_create_source (socket, G_IO_IN, NULL);
+  link_attach (link->source, G_SOURCE_FUNC (link_readable), link);
+  link->timeout = g_timeout_source_new (HANDSHAKE_TIMEOUT_MS);
+  link_attach (link->timeout, link_timed_out, link);
+  mmap_producer_link_update_entry_locked (link);
+}
+
+gboolean
+mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
+{
+  MmapProducer *producer = data;
+  g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, NULL);
+  guint slot;
+
+  if (!socket)
+    return G_SOURCE_CONTINUE;
+
+  g_mutex_lock (&producer->lock);
+  for (slot = 0; slot < MMAP_MAX_LINKS; slot++)
+    if (!producer->links[slot])
+      break;
+  if (slot < MMAP_MAX_LINKS) {
+    link_new_locked (producer, socket, slot);
+  } else {
+    g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The producer serves %d consumers already: its limit", MMAP_MAX_LINKS);
+
+    producer->stats.failures[error->code]++;
+    mmap_message_send_refusal (socket, error);
+    g_queue_push_tail (&producer->refusals, g_steal_pointer (&error));
+    mmap_producer_report_locked (producer);
+  }
+  mmap_producer_unlock (producer);
+  return G_SOURCE_CONTINUE;
+}

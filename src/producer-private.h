@@ -1,0 +1,194 @@
+/* gst-mmap: insides of the producer, shared by its files
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * producer.c: life, region, waiting. producer-link.c: handshake, on the service thread. producer-publish.c: frames,
+ * events, releases. Functions that end in _locked are called with the producer's lock held.
+ */
+#pragma once
+
+#include "address.h"
+#include "blocks.h"
+#include "link.h"
+#include "producer.h"
+
+G_BEGIN_DECLS
+
+/* A consumer that has not finished the handshake after this is refused; chosen, untuned. */
+#define HANDSHAKE_TIMEOUT_MS 5000
+
+/* Releases that a link's frames leave free in its release ring, for events. */
+#define LINK_MAX_HELD_FRAMES (MMAP_RELEASE_RING_SLOTS - MMAP_EVENT_RING_SLOTS)
+
+#define N_EVENT_KINDS (MMAP_EVENT_EOS + 1)
+
+/* A region and the allocators of its blocks. Lives as long as a block of it. Under the producer's lock. */
+typedef struct _MmapArena
+{
+  gint ref_count;
+  MmapRegion *region;
+  MmapBlocks *control;          /* tokens and events: frames can't starve them */
+  MmapBlocks *frames;
+  guint64 control_end;          /* blocks below this offset belong to control */
+  guint64 capacity;             /* bytes of frames */
+} MmapArena;
+
+/* What is published and not yet given back by every link. */
+typedef struct
+{
+  guint64 id;                   /* on the wire: generation << 32 | index + 1 */
+  guint64 holders;              /* a bit per link slot */
+  gboolean is_frame;
+  GDestroyNotify notify;
+  gpointer data;
+} MmapPublication;
+
+typedef struct
+{
+  GDestroyNotify notify;
+  gpointer data;
+} MmapNotification;
+
+/* The last event of a kind, for links that come later. */
+typedef struct
+{
+  gboolean set;
+  GBytes *data;
+  MmapBlock *block;             /* in the current region; NULL if there is no payload */
+} MmapSticky;
+
+typedef enum
+{
+  LINK_GREETING,                /* waits for HELLO */
+  LINK_WAITING,                 /* for the first region */
+  LINK_OFFERED,                 /* waits for ANSWER */
+  LINK_UP,
+  LINK_ENDED
+} LinkState;
+
+/* An offer's token stays in its region until it is answered. */
+typedef struct
+{
+  guint32 region_id;
+  MmapBlock *block;
+  guint64 token_index;
+} MmapPendingOffer;
+
+typedef struct
+{
+  gint ref_count;               /* atomic: the sources on the service thread's context hold references */
+  MmapProducer *producer;       /* not owned: the producer ends all its links */
+  LinkState state;
+  guint slot;
+  guint32 id;
+  guint32 pid;
+  guint32 uid;
+  GSocket *socket;
+  GSource *source;
+  GSource *timeout;
+  MmapLink *link;               /* NULL until the first offer */
+  GQueue offers;                /* MmapPendingOffer, oldest first: not answered yet */
+  guint32 offered_region_id;    /* of the newest offer */
+  guint64 sequence;
+  guint held;                   /* publications not given back */
+  guint64 frames;
+} MmapProducerLink;
+
+struct _MmapProducer
+{
+  gint ref_count;               /* atomic */
+  GMutex lock;
+  GCond cond;
+  guint64 serial;               /* see mmap_producer_wait() */
+  GThread *leader;              /* the waiter that polls for all */
+  guint n_followers;            /* waiters on cond */
+  int wake_fd;                  /* eventfd: wakes the leader */
+  gboolean closed;
+
+  guint64 session;
+  char *file;
+  guint token_bytes;
+  MmapListener *listener;
+  MmapArena *arena;
+  guint32 last_region_id;
+  char *media;
+
+  MmapProducerLink *links[MMAP_MAX_LINKS];
+  guint n_up;
+  guint32 last_link_id;
+
+  GArray *publications;         /* MmapPublication */
+  GArray *free_publications;    /* guint32 indices */
+  guint n_held;                 /* frames among them */
+  GArray *notifications;        /* MmapNotification to be called without the lock */
+  MmapSticky sticky[N_EVENT_KINDS];
+  MmapProducerStats stats;
+
+  /* service thread */
+  GMainContext *context;
+  GMainLoop *loop;
+  GThread *thread;
+  GSource *accept_source;
+  MmapLinksFunc links_func;
+  MmapRefusedFunc refused_func;
+  gpointer user_data;
+  guint reported_n_up;
+  GQueue refusals;              /* GError to report */
+  gboolean report_pending;
+};
+
+/* producer.c */
+
+/* Unlocks, and calls what is to be called without the lock. */
+void mmap_producer_unlock (MmapProducer * producer);
+
+/* Something that waiters wait for has happened. */
+void mmap_producer_touch_locked (MmapProducer * producer);
+
+/* Calls links_func and refused_func soon, from the service thread. */
+void mmap_producer_report_locked (MmapProducer * producer);
+
+MmapBlock *mmap_producer_alloc_locked (MmapProducer * producer,
+    guint64 size, guint64 align, MmapAllocUse use);
+
+/* From the control part if it has room, else from the part for frames. */
+MmapBlock *mmap_producer_alloc_control_locked (MmapProducer * producer,
+    guint64 size);
+
+void mmap_block_unref_locked (MmapBlock * block);
+
+/* producer-link.c */
+
+/* GSocketSourceFunc of the listening socket. */
+gboolean mmap_producer_accept (GSocket * socket, GIOCondition condition,
+    gpointer producer);
+
+/* Sends the current region to a link that has said HELLO. */
+void mmap_producer_link_offer_locked (MmapProducerLink * link);
+
+/* Ends a link; what it held is free. @reason: (nullable): counted and sent to the consumer; %NULL: it just left. */
+void mmap_producer_link_end_locked (MmapProducerLink * link,
+    const GError * reason);
+
+MmapProducerLink *mmap_producer_link_ref (MmapProducerLink * link);
+void mmap_producer_link_unref (MmapProducerLink * link);
+
+/* Writes what tools see of a link. */
+void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
+
+/* producer-publish.c */
+
+/* TRUE if something was given back. */
+gboolean mmap_producer_collect_locked (MmapProducer * producer);
+
+/* Pushes the kept events to a link that has just come up. */
+void mmap_producer_push_sticky_locked (MmapProducerLink * link);
+
+/* Drops what @link holds. */
+void mmap_producer_drop_held_locked (MmapProducerLink * link);
+
+/* Puts the kept events into the current region. FALSE if it has no room for them. */
+gboolean mmap_producer_move_sticky_locked (MmapProducer * producer);
+
+G_END_DECLS

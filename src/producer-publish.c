@@ -1,0 +1,407 @@
+/* gst-mmap: the producer: frames, events, releases
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called from whoever publishes, and by each thread that collects releases. Which link holds what is private memory: a
+ * release that was never owed ends the link that sent it.
+ */
+#include "producer-private.h"
+
+#include "atomics.h"
+
+#include <string.h>
+
+static MmapPublication *
+publication_new_locked (MmapProducer * producer, gboolean is_frame,
+    GDestroyNotify notify, gpointer data)
+{
+  GArray *unused = producer->free_publications;
+  MmapPublication *publication;
+  guint32 index;
+
+  if (unused->len > 0) {
+    index = g_array_index (unused, guint32, unused->len - 1);
+    g_array_set_size (unused, unused->len - 1);
+  } else {
+    index = producer->publications->len;
+    g_array_set_size (producer->publications, index + 1);
+  }
+  publication = &g_array_index (producer->publications, MmapPublication, index);
+  /* A new generation: the id of an earlier publication is not this one's. */
+  publication->id = ((publication->id >> 32) + 1) << 32 | ((guint64) index + 1);
+  publication->holders = 0;
+  publication->is_frame = is_frame;
+  publication->notify = notify;
+  publication->data = data;
+  if (is_frame)
+    producer->n_held++;
+  return publication;
+}
+
+static void
+publication_free_locked (MmapProducer * producer, MmapPublication * publication)
+{
+  MmapNotification notification = { publication->notify, publication->data };
+  guint32 index = (publication->id & G_MAXUINT32) - 1;
+
+  if (publication->is_frame)
+    producer->n_held--;
+  publication->is_frame = FALSE;
+  publication->notify = NULL;
+  publication->data = NULL;
+  g_array_append_val (producer->free_publications, index);
+  if (notification.notify)
+    g_array_append_val (producer->notifications, notification);
+}
+
+/* The publication that @id names, if @link holds it. */
+static MmapPublication *
+publication_find_locked (MmapProducerLink * link, guint64 id)
+{
+  GArray *publications = link->producer->publications;
+  guint64 index = (id & G_MAXUINT32) - 1;       /* of 0: beyond any length */
+  MmapPublication *publication;
+
+  if (index >= publications->len)
+    return NULL;
+  publication = &g_array_index (publications, MmapPublication, index);
+  if (publication->id != id
+      || !(publication->holders & (G_GUINT64_CONSTANT (1) << link->slot)))
+    return NULL;
+  return publication;
+}
+
+static void
+publication_drop_locked (MmapProducerLink * link, MmapPublication * publication)
+{
+  publication->holders &= ~(G_GUINT64_CONSTANT (1) << link->slot);
+  link->held--;
+  if (publication->holders == 0)
+    publication_free_locked (link->producer, publication);
+}
+
+void
+mmap_producer_drop_held_locked (MmapProducerLink * link)
+{
+  GArray *publications = link->producer->publications;
+  guint i;
+
+  for (i = 0; i < publications->len && link->held > 0; i++) {
+    MmapPublication *publication =
+        &g_array_index (publications, MmapPublication, i);
+
+    if (publication->holders & (G_GUINT64_CONSTANT (1) << link->slot))
+      publication_drop_locked (link, publication);
+  }
+}
+
+static void
+link_end_broken (MmapProducerLink * link, const char *what)
+{
+  g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_RING,
+      "The consumer (process %u) broke the protocol: %s", link->pid, what);
+
+  mmap_producer_link_end_locked (link, error);
+}
+
+static gboolean
+link_collect_locked (MmapProducerLink * link)
+{
+  MmapRing *releases = &link->link->releases;
+  MmapRingResult result = MMAP_RING_OK;
+  gboolean collected = FALSE;
+
+  while (result == MMAP_RING_OK) {
+    MmapPublication *publication;
+    guint64 id;
+
+    result = mmap_ring_peek (releases, &id);
+    if (result != MMAP_RING_OK)
+      break;
+    /* Nobody else may move this ring's tail. */
+    if (mmap_ring_pop (releases) != MMAP_RING_OK)
+      result = MMAP_RING_BROKEN;
+    if (result != MMAP_RING_OK)
+      break;
+    publication = publication_find_locked (link, id);
+    if (!publication) {
+      link_end_broken (link, "it gave back what it did not hold");
+      return TRUE;
+    }
+    publication_drop_locked (link, publication);
+    collected = TRUE;
+  }
+  if (result == MMAP_RING_BROKEN) {
+    link_end_broken (link, "impossible indices in its release ring");
+    return TRUE;
+  }
+  return collected;
+}
+
+gboolean
+mmap_producer_collect_locked (MmapProducer * producer)
+{
+  gboolean collected = FALSE;
+  guint i;
+
+  for (i = 0; i < MMAP_MAX_LINKS; i++) {
+    MmapProducerLink *link = producer->links[i];
+
+    if (link && link->state == LINK_UP && link->held > 0
+        && link_collect_locked (link))
+      collected = TRUE;
+  }
+  if (collected)
+    mmap_producer_touch_locked (producer);
+  return collected;
+}
+
+/* Whether @ring of each link that is up takes one more. Ends links that break the protocol. */
+static gboolean
+links_have_room_locked (MmapProducer * producer, gboolean frame)
+{
+  gboolean room = TRUE;
+  guint i;
+
+  for (i = 0; i < MMAP_MAX_LINKS; i++) {
+    MmapProducerLink *link = producer->links[i];
+    guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
+
+    if (!link || link->state != LINK_UP)
+      continue;
+    switch (mmap_ring_has_room (frame ? &link->link->frames :
+            &link->link->events)) {
+      case MMAP_RING_OK:
+        room = room && link->held < limit;
+        break;
+      case MMAP_RING_WAIT:
+        room = FALSE;
+        break;
+      case MMAP_RING_BROKEN:
+        link_end_broken (link, "impossible indices in a ring");
+        break;
+    }
+  }
+  return room;
+}
+
+static gboolean
+links_wait_for_room_locked (MmapProducer * producer, gboolean frame)
+{
+  if (links_have_room_locked (producer, frame))
+    return TRUE;
+  return mmap_producer_collect_locked (producer)
+      && links_have_room_locked (producer, frame);
+}
+
+/* Room was checked before. */
+static void
+link_push_locked (MmapProducerLink * link, MmapDescriptor * descriptor,
+    MmapPublication * publication, gboolean frame)
+{
+  descriptor->sequence = ++link->sequence;
+  descriptor->id = 0;
+  if (publication) {
+    descriptor->id = publication->id;
+    publication->holders |= G_GUINT64_CONSTANT (1) << link->slot;
+    link->held++;
+  }
+  mmap_ring_push (frame ? &link->link->frames : &link->link->events,
+      descriptor);
+  if (frame)
+    link->frames++;
+  mmap_waker_wake (&link->link->waker);
+  mmap_producer_link_update_entry_locked (link);
+}
+
+static void
+links_push_locked (MmapProducer * producer, MmapDescriptor * descriptor,
+    MmapPublication * publication, gboolean frame)
+{
+  guint i;
+
+  for (i = 0; i < MMAP_MAX_LINKS; i++) {
+    MmapProducerLink *link = producer->links[i];
+
+    if (link && link->state == LINK_UP)
+      link_push_locked (link, descriptor, publication, frame);
+  }
+}
+
+static void
+count_frame_locked (MmapProducer * producer, guint64 size)
+{
+  MmapRegionHeader *header = producer->arena->region->header;
+
+  producer->stats.frames++;
+  producer->stats.bytes += size;
+  if (producer->n_up == 0)
+    producer->stats.unsent++;
+  mmap_store_relaxed (&header->frames, producer->stats.frames);
+  mmap_store_relaxed (&header->bytes, producer->stats.bytes);
+}
+
+MmapPublishResult
+mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
+    MmapBlock * block, GDestroyNotify notify, gpointer data)
+{
+  MmapPublishResult result = MMAP_PUBLISH_FULL;
+  MmapDescriptor descriptor = *frame;
+  MmapPublication *publication;
+
+  g_mutex_lock (&producer->lock);
+  if (!producer->arena || (block && block->arena != producer->arena)) {
+    g_mutex_unlock (&producer->lock);
+    g_return_val_if_reached (MMAP_PUBLISH_FULL);
+  }
+  if (links_wait_for_room_locked (producer, TRUE)) {
+    descriptor.kind = 0;
+    descriptor.region_id = producer->arena->region->region_id;
+    publication = publication_new_locked (producer, TRUE, notify, data);
+    links_push_locked (producer, &descriptor, publication, TRUE);
+    count_frame_locked (producer, descriptor.size);
+    if (publication->holders == 0)
+      publication_free_locked (producer, publication);
+    result = MMAP_PUBLISH_OK;
+  }
+  mmap_producer_unlock (producer);
+  return result;
+}
+
+static void
+sticky_clear (MmapSticky * sticky)
+{
+  g_clear_pointer (&sticky->data, g_bytes_unref);
+  g_clear_pointer (&sticky->block, mmap_block_unref_locked);
+  sticky->set = FALSE;
+}
+
+/* Puts the payload of an event into the current region. FALSE if there is no room now; %TRUE with no block for no payload. */
+static gboolean
+payload_place_locked (MmapProducer * producer, GBytes * data,
+    MmapBlock ** block)
+{
+  gsize size = g_bytes_get_size (data);
+
+  *block = NULL;
+  if (size == 0)
+    return TRUE;
+  *block = mmap_producer_alloc_control_locked (producer, size);
+  if (!*block)
+    return FALSE;
+  memcpy (mmap_block_get_data (*block), g_bytes_get_data (data, NULL), size);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_move_sticky_locked (MmapProducer * producer)
+{
+  MmapBlock *blocks[N_EVENT_KINDS] = { NULL };
+  gboolean placed = TRUE;
+  guint i;
+
+  for (i = 0; i < N_EVENT_KINDS && placed; i++)
+    if (producer->sticky[i].set)
+      placed = payload_place_locked (producer, producer->sticky[i].data,
+          &blocks[i]);
+  for (i = 0; i < N_EVENT_KINDS; i++) {
+    MmapBlock **old = placed ? &producer->sticky[i].block : &blocks[i];
+
+    g_clear_pointer (old, mmap_block_unref_locked);
+    if (placed)
+      producer->sticky[i].block = blocks[i];
+  }
+  return placed;
+}
+
+/* The descriptor of a kept event, and a publication of its block, if it has one, for links to hold. */
+static MmapPublication *
+sticky_describe_locked (MmapProducer * producer, MmapEventKind kind,
+    MmapDescriptor * descriptor)
+{
+  MmapSticky *sticky = &producer->sticky[kind];
+
+  memset (descriptor, 0, sizeof *descriptor);
+  descriptor->kind = kind;
+  descriptor->pts = descriptor->dts = descriptor->duration = MMAP_TIME_NONE;
+  descriptor->anchor = MMAP_TIME_NONE;
+  if (producer->arena)
+    descriptor->region_id = producer->arena->region->region_id;
+  if (!sticky->block)
+    return NULL;
+  descriptor->offset = sticky->block->offset;
+  descriptor->size = g_bytes_get_size (sticky->data);
+  return publication_new_locked (producer, FALSE,
+      (GDestroyNotify) mmap_block_unref, mmap_block_ref (sticky->block));
+}
+
+static void
+publication_settle_locked (MmapProducer * producer,
+    MmapPublication * publication)
+{
+  if (publication && publication->holders == 0)
+    publication_free_locked (producer, publication);
+}
+
+MmapPublishResult
+mmap_producer_push_event (MmapProducer * producer, MmapEventKind kind,
+    gconstpointer data, gsize size)
+{
+  MmapPublishResult result = MMAP_PUBLISH_FULL;
+  MmapSticky fresh = { TRUE, g_bytes_new (data, size), NULL };
+  MmapPublication *publication;
+  MmapDescriptor descriptor;
+
+  g_mutex_lock (&producer->lock);
+  if (producer->arena) {
+    if (!links_wait_for_room_locked (producer, FALSE)
+        || !payload_place_locked (producer, fresh.data, &fresh.block))
+      goto full;
+  }
+  sticky_clear (&producer->sticky[kind]);
+  producer->sticky[kind] = fresh;
+  /* Before there is a region there are no links: set_region() places what was kept. */
+  if (producer->arena) {
+    publication = sticky_describe_locked (producer, kind, &descriptor);
+    links_push_locked (producer, &descriptor, publication, FALSE);
+    publication_settle_locked (producer, publication);
+    producer->stats.events++;
+    mmap_store_relaxed (&producer->arena->region->header->events,
+        producer->stats.events);
+  }
+  result = MMAP_PUBLISH_OK;
+  mmap_producer_unlock (producer);
+  return result;
+
+full:
+  sticky_clear (&fresh);
+  mmap_producer_unlock (producer);
+  return result;
+}
+
+void
+mmap_producer_forget_event (MmapProducer * producer, MmapEventKind kind)
+{
+  g_mutex_lock (&producer->lock);
+  sticky_clear (&producer->sticky[kind]);
+  mmap_producer_unlock (producer);
+}
+
+void
+mmap_producer_push_sticky_locked (MmapProducerLink * link)
+{
+  MmapProducer *producer = link->producer;
+  guint kind;
+
+  for (kind = MMAP_EVENT_CAPS; kind < N_EVENT_KINDS; kind++) {
+    MmapPublication *publication;
+    MmapDescriptor descriptor;
+
+    if (!producer->sticky[kind].set)
+      continue;
+    publication = sticky_describe_locked (producer, kind, &descriptor);
+    link_push_locked (link, &descriptor, publication, FALSE);
+    publication_settle_locked (producer, publication);
+  }
+}

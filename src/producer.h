@@ -1,0 +1,210 @@
+/* gst-mmap: the producer: publishes frames to any number of links
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "error.h"
+#include "region.h"
+
+G_BEGIN_DECLS
+
+/**
+ * MmapProducer:
+ *
+ * Owns the socket, the region and the links. A thread of its own accepts consumers, speaks the handshake and notices
+ * when they leave; it is never on the way of a frame. All functions may be called from any thread.
+ *
+ * The loop of whoever needs something that only a consumer can give (a free block, room in a ring, a link):
+ *
+ *     for (;;) {
+ *       guint64 serial = mmap_producer_collect (producer);
+ *       if (try it)
+ *         break;
+ *       if (mmap_producer_wait (producer, &cancel, serial, -1) != MMAP_WAIT_OK)
+ *         return;
+ *     }
+ */
+typedef struct _MmapProducer MmapProducer;
+
+/**
+ * MmapBlock:
+ * @region: the region that it lies in
+ * @offset: bytes from the region's start
+ * @size: bytes that may be written, at least what was asked for
+ *
+ * A reference-counted block. Its bytes are reserved until the last reference is dropped.
+ */
+typedef struct
+{
+  gint ref_count;
+  MmapProducer *producer;
+  struct _MmapArena *arena;
+  MmapRegion *region;
+  guint64 offset;
+  guint64 size;
+} MmapBlock;
+
+/**
+ * MmapCancel:
+ * @cancelled: changed only by mmap_producer_set_cancelled()
+ *
+ * Belongs to a caller that waits; another thread can make it stop.
+ */
+typedef struct
+{
+  gboolean cancelled;
+} MmapCancel;
+
+typedef enum
+{
+  MMAP_WAIT_OK,                 /* something happened: try again */
+  MMAP_WAIT_CANCELLED,          /* the caller's MmapCancel is set */
+  MMAP_WAIT_TIMEOUT,            /* nothing happened in time */
+  MMAP_WAIT_CLOSED              /* mmap_producer_close() was called */
+} MmapWaitResult;
+
+typedef enum
+{
+  MMAP_PUBLISH_OK,              /* each link that is up has it; none may be */
+  MMAP_PUBLISH_FULL             /* a link or the region has no room: wait, and try again */
+} MmapPublishResult;
+
+/* Who a block is for: see mmap_producer_alloc(). */
+typedef enum
+{
+  MMAP_ALLOC_UPSTREAM,          /* may be held for long, out of our control: leaves a quarter of the region free */
+  MMAP_ALLOC_POOL,              /* one of many of the same size: leaves room for one more, to copy into */
+  MMAP_ALLOC_COPY               /* for a frame that is published at once */
+} MmapAllocUse;
+
+/**
+ * MmapProducerStats:
+ *
+ * Counts since the producer was made.
+ */
+typedef struct
+{
+  guint64 frames;               /* published */
+  guint64 bytes;                /* published payload */
+  guint64 events;               /* published */
+  guint64 unsent;               /* published while no link was up */
+  guint64 wakeups;              /* system calls made to wake a consumer */
+  guint64 links;                /* links that came up */
+  guint64 waits;                /* times that a caller slept in mmap_producer_wait() */
+  guint64 failures[MMAP_N_ERRORS];      /* handshakes that failed and links that were ended, by reason */
+} MmapProducerStats;
+
+/* Called from the service thread when the number of links that are up has changed. */
+typedef void (*MmapLinksFunc) (guint n_links, gpointer user_data);
+/* Called from the service thread when a consumer was refused or its link was ended for cause. */
+typedef void (*MmapRefusedFunc) (const GError * reason, gpointer user_data);
+
+/* Starts to listen.
+ * @address: (nullable): see mmap_listener_new()
+ * @file: (nullable): path of the region; %NULL: a sealed memfd
+ * @token_bytes: 16 to 1024
+ * Returns: (transfer full): or %NULL with an error of mmap_listener_new() or MMAP_ERROR_TOKEN_BYTES */
+MmapProducer *mmap_producer_new (const char *address, const char *file,
+    guint token_bytes, GError ** error);
+
+/* Call before mmap_producer_start(). */
+void mmap_producer_set_callbacks (MmapProducer * producer,
+    MmapLinksFunc links_func, MmapRefusedFunc refused_func,
+    gpointer user_data);
+
+/* Starts the service thread. */
+void mmap_producer_start (MmapProducer * producer);
+
+/* Ends all links, removes socket and file, ends the service thread; after this no callback runs and every wait ends.
+ * Blocks that are still referenced stay valid memory. Not from a callback. */
+void mmap_producer_close (MmapProducer * producer);
+
+MmapProducer *mmap_producer_ref (MmapProducer * producer);
+void mmap_producer_unref (MmapProducer * producer);
+
+/* Makes a region of @size bytes, and offers it to all consumers, present and future; the earlier one lives until its last
+ * block is free.
+ * @media: (nullable): media caps for the offer.
+ * FALSE with an error of mmap_region_new_memfd() or _new_file(): then nothing has changed. */
+gboolean mmap_producer_set_region (MmapProducer * producer, guint64 size,
+    const char *media, GError ** error);
+
+/* Returns: the largest block that the current region can hold when it is empty, bytes; 0 if there is none */
+guint64 mmap_producer_get_capacity (MmapProducer * producer);
+
+/* Returns: bytes that a region needs so that its capacity is at least @bytes */
+guint64 mmap_producer_size_for (guint64 bytes);
+
+/* Returns: (transfer full) (nullable): a reference to the current region */
+MmapRegion *mmap_producer_dup_region (MmapProducer * producer);
+
+/* Returns: (transfer full): the address that is listened on */
+char *mmap_producer_dup_address (MmapProducer * producer);
+
+/* Takes a block of at least @size bytes at a multiple of @align (a power of two) from the current region, without waiting.
+ * Returns: (transfer full) (nullable): %NULL if there is no room now */
+MmapBlock *mmap_producer_alloc (MmapProducer * producer, guint64 size,
+    guint64 align, MmapAllocUse use);
+
+MmapBlock *mmap_block_ref (MmapBlock * block);
+void mmap_block_unref (MmapBlock * block);
+static inline guint8 *
+mmap_block_get_data (MmapBlock * block)
+{
+  return block->region->base + block->offset;
+}
+
+/* TRUE if @block lies in the region that is offered now, so that it can be published. */
+gboolean mmap_producer_is_current (MmapProducer * producer, MmapBlock * block);
+
+/* Publishes a frame on every link.
+ * @frame: what is in the block; sequence, id, kind and region_id are filled in
+ * @block: (nullable): the block, of the current region, that holds frame->offset, ->size; %NULL for a frame without bytes
+ * @notify: called with @data once no link holds the frame, at the latest when all links have ended; from any thread, without locks
+ *     held. Not called if MMAP_PUBLISH_FULL is returned. */
+MmapPublishResult mmap_producer_publish (MmapProducer * producer,
+    const MmapDescriptor * frame, MmapBlock * block, GDestroyNotify notify,
+    gpointer data);
+
+/* Publishes a serialised event on every link, and keeps it for later ones: a later event of the same kind takes its place.
+ * @data: @size bytes, copied */
+MmapPublishResult mmap_producer_push_event (MmapProducer * producer,
+    MmapEventKind kind, gconstpointer data, gsize size);
+
+/* Forgets a kept event: later links don't get it. */
+void mmap_producer_forget_event (MmapProducer * producer, MmapEventKind kind);
+
+/* Takes back what consumers have released. Returns: a number that changes with everything that mmap_producer_wait()
+ * waits for. */
+guint64 mmap_producer_collect (MmapProducer * producer);
+
+/* Sleeps until the number is not @serial any more, or @timeout_us microseconds have passed; -1: for ever. */
+MmapWaitResult mmap_producer_wait (MmapProducer * producer,
+    MmapCancel * cancel, guint64 serial, gint64 timeout_us);
+
+/* Ends, or allows again, the waits that use @cancel. */
+void mmap_producer_set_cancelled (MmapProducer * producer,
+    MmapCancel * cancel, gboolean cancelled);
+
+/* Makes every waiter try again, because something of the caller's own has changed. */
+void mmap_producer_poke (MmapProducer * producer);
+
+/* Returns: frames that consumers hold, read or unread; 0: waiting for one would be in vain */
+guint mmap_producer_get_held (MmapProducer * producer);
+
+/* TRUE if a consumer has not read all its frames, so that it is bound to give one back, or to copy it and give it back. */
+gboolean mmap_producer_has_unread (MmapProducer * producer);
+
+/* Returns: links that are up */
+guint mmap_producer_get_n_links (MmapProducer * producer);
+
+void mmap_producer_get_stats (MmapProducer * producer,
+    MmapProducerStats * stats);
+
+/* The session and the fields of the last offer, without a token. @file, @media: (transfer full). FALSE if nothing was offered. */
+gboolean mmap_producer_get_offer (MmapProducer * producer, char **file,
+    guint64 * size, guint64 * session, char **media);
+
+G_END_DECLS

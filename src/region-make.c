@@ -1,0 +1,416 @@
+/* gst-mmap: making regions
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The owner's side of a region: a sealed memfd, or a file with a lock. Called
+ * by the producer and the tool; holds no state, so any thread may call it.
+ *
+ * A file region is made without a name and gets its name last, when it is
+ * locked, reserved and has its header: nobody ever sees half a region, and a
+ * process that dies on the way leaves nothing behind. Whoever removes a stale
+ * file holds its lock, and a name is given only if there is none: of several
+ * processes that start at once, one gets the path.
+ */
+#include "region-private.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010      /* Linux 5.1 */
+#endif
+
+/* Chosen, untuned: others may take the path between two looks at it. */
+#define MAX_ATTEMPTS 16
+/* A tool that asks whether a file has an owner holds its lock for a moment:
+ * look again a few times before believing that it has. Chosen, untuned. */
+#define LOCK_ATTEMPTS 10
+#define LOCK_RETRY_US 1000
+
+static gboolean
+prepare_size (guint64 * size, GError ** error)
+{
+  guint64 page = sysconf (_SC_PAGESIZE);
+
+  if (*size < MMAP_REGION_MIN_BYTES) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
+        "A region of %" G_GUINT64_FORMAT " bytes is too small: the smallest "
+        "has %" G_GSIZE_FORMAT " bytes", *size, (gsize) MMAP_REGION_MIN_BYTES);
+    return FALSE;
+  }
+  if (*size > MMAP_REGION_MAX_BYTES) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_SPACE,
+        "A region of %" G_GUINT64_FORMAT " bytes is too large: the largest "
+        "has %" G_GUINT64_FORMAT " bytes", *size, MMAP_REGION_MAX_BYTES);
+    return FALSE;
+  }
+  *size = (*size + page - 1) / page * page;
+  return TRUE;
+}
+
+static void
+write_header (MmapRegionHeader * header, guint64 size, guint64 session,
+    guint32 region_id)
+{
+  header->version = MMAP_PROTOCOL_VERSION;
+  header->byte_order = MMAP_BYTE_ORDER;
+  header->session = session;
+  header->size = size;
+  header->region_id = region_id;
+  header->header_bytes = sizeof (MmapRegionHeader);
+  header->blocks_offset = sizeof (MmapRegionHeader);
+  header->producer_pid = getpid ();
+  header->producer_uid = getuid ();
+  header->started_us = g_get_real_time ();
+  /* Last: without the magic nobody takes the file for a region. */
+  __atomic_thread_fence (__ATOMIC_RELEASE);
+  memcpy (header->magic, MMAP_REGION_MAGIC, sizeof (header->magic));
+}
+
+/* Maps the zeroed memory and writes its header. Takes @fd on success only. */
+static MmapRegion *
+map_new (int fd, guint64 size, guint64 session, guint32 region_id,
+    const char *name, GError ** error)
+{
+  MmapRegion *region;
+  void *base = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+  if (base == MAP_FAILED) {
+    g_set_error (error, MMAP_ERROR,
+        errno == ENOMEM ? MMAP_ERROR_NO_SPACE : MMAP_ERROR_FAILED,
+        "%s: can't map %" G_GUINT64_FORMAT " bytes: %s", name, size,
+        g_strerror (errno));
+    return NULL;
+  }
+  write_header (base, size, session, region_id);
+  region = g_new0 (MmapRegion, 1);
+  region->ref_count = 1;
+  region->fd = fd;
+  region->size = size;
+  region->blocks_offset = sizeof (MmapRegionHeader);
+  region->session = session;
+  region->region_id = region_id;
+  region->writable = TRUE;
+  region->base = base;
+  region->header = base;
+  return region;
+}
+
+MmapRegion *
+mmap_region_new_memfd (guint64 size, guint64 session, guint32 region_id,
+    GError ** error)
+{
+  static const char name[] = "gst-mmap";
+  MmapRegion *region;
+  int fd;
+
+  if (!prepare_size (&size, error))
+    return NULL;
+  fd = memfd_create (name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (fd < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't make a memfd: %s", g_strerror (errno));
+    return NULL;
+  }
+  if (!mmap_region_reserve (fd, size, "A memfd region", error)
+      || !(region = map_new (fd, size, session, region_id, name, error))) {
+    close (fd);
+    return NULL;
+  }
+  /* Our own mapping, made before, goes on writing. */
+  if (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW
+          | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't seal a memfd: %s (Linux 5.1 or newer is needed)",
+        g_strerror (errno));
+    mmap_region_unref (region);
+    return NULL;
+  }
+  return region;
+}
+
+void
+mmap_region_set_path_error (GError ** error, int errnum, const char *path)
+{
+  char *directory = g_path_get_dirname (path);
+
+  switch (errnum) {
+    case ENOENT:
+    case ENOTDIR:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY,
+          "Can't make %s, as there is no directory %s: create it, or choose "
+          "another path", path, directory);
+      break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_PERMISSION,
+          "User %u has no access to %s: %s. Choose another path, or change "
+          "the rights of %s", geteuid (), path, g_strerror (errnum), directory);
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_SPACE,
+          "There is no room for another file in %s: %s", directory,
+          g_strerror (errnum));
+      break;
+    case ELOOP:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+          "%s is a symbolic link, which is not followed: name the file itself",
+          path);
+      break;
+    default:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "%s: %s", path,
+          g_strerror (errnum));
+      break;
+  }
+  g_free (directory);
+}
+
+static void
+set_exists (GError ** error, const char *path, const char *what)
+{
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+      "%s is %s; it is left as it is: choose another path, or remove it", path,
+      what);
+}
+
+static gboolean
+names_inode (const char *path, const struct stat *file)
+{
+  struct stat st;
+
+  return fstatat (AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0
+      && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+}
+
+/* flock(2) belongs to the open file: it ends with the process that made the
+ * region, however it ends, and other processes' own descriptors don't have
+ * it. */
+static gboolean
+lock_file (int fd, const char *path, GError ** error)
+{
+  MmapRegionHeader header = { 0, };
+  gint attempt;
+
+  for (attempt = 1; flock (fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
+    if (errno == EINTR)
+      continue;
+    if (errno != EWOULDBLOCK) {
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+          "%s: can't be locked: %s", path, g_strerror (errno));
+      return FALSE;
+    }
+    if (attempt < LOCK_ATTEMPTS) {
+      g_usleep (LOCK_RETRY_US);
+      continue;
+    }
+    if (pread (fd, &header, sizeof (header), 0) == sizeof (header)
+        && memcmp (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic)) == 0
+        && header.producer_pid != 0)
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+          "%s belongs to a live process, pid %u: choose another path, or end "
+          "that process", path, header.producer_pid);
+    else
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+          "%s is locked by a live process: choose another path, or end that "
+          "process", path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Removes the file that @fd is open on from @path if it is a region whose
+ * owner is dead. TRUE if it makes sense to try again at @path. */
+static gboolean
+remove_stale (int fd, const char *path, GError ** error)
+{
+  guint8 magic[sizeof (MMAP_REGION_MAGIC) - 1];
+  struct stat st;
+
+  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+    set_exists (error, path, "no regular file");
+    return FALSE;
+  }
+  if (!lock_file (fd, path, error))
+    return FALSE;
+  if (pread (fd, magic, sizeof (magic), 0) != sizeof (magic)
+      || memcmp (magic, MMAP_REGION_MAGIC, sizeof (magic)) != 0) {
+    set_exists (error, path, "a file that is no region");
+    return FALSE;
+  }
+  if (st.st_uid != geteuid ()) {
+    set_exists (error, path, "another user's region");
+    return FALSE;
+  }
+  /* Another process may have replaced the file before we had the lock: then
+   * the name is not ours to remove. While we have it, nobody who asks for the
+   * lock removes it. */
+  if (names_inode (path, &st) && unlink (path) < 0 && errno != ENOENT) {
+    mmap_region_set_path_error (error, errno, path);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* Sees to it that nothing lies at @path. */
+static gboolean
+clear_path (const char *path, GError ** error)
+{
+  struct stat st;
+  gboolean ok;
+  int fd;
+
+  /* First without opening: to open a device may have effects. */
+  if (fstatat (AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+    if (errno == ENOENT)
+      return TRUE;
+    mmap_region_set_path_error (error, errno, path);
+    return FALSE;
+  }
+  if (!S_ISREG (st.st_mode)) {
+    set_exists (error, path, S_ISDIR (st.st_mode) ? "a directory"
+        : S_ISLNK (st.st_mode) ? "a symbolic link, which is not followed"
+        : "no regular file");
+    return FALSE;
+  }
+  fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    if (errno == ENOENT)
+      return TRUE;
+    mmap_region_set_path_error (error, errno, path);
+    return FALSE;
+  }
+  ok = remove_stale (fd, path, error);
+  close (fd);
+  return ok;
+}
+
+/* Opens a new file, without a name if the file system can do that. Sets
+ * @named. -1 with errno. */
+static int
+open_new (const char *path, gboolean * named)
+{
+  char *directory = g_path_get_dirname (path);
+  int fd = -1;
+
+  *named = FALSE;
+  /* Where the name is given through /proc later, it has to be there. */
+  if (access ("/proc/self/fd", X_OK) == 0)
+    fd = open (directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  else
+    errno = EOPNOTSUPP;
+  g_free (directory);
+  if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
+    return fd;
+  *named = TRUE;
+  return open (path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+static gboolean
+give_name (int fd, const char *path)
+{
+  char self[64];
+
+  g_snprintf (self, sizeof (self), "/proc/self/fd/%d", fd);
+  return linkat (AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* One attempt. MMAP_ERROR_EXISTS means that somebody was quicker. */
+static MmapRegion *
+make_file (const char *path, guint64 size, guint64 session,
+    guint32 region_id, GError ** error)
+{
+  MmapRegion *region = NULL;
+  struct stat st;
+  gboolean named;
+  int fd = open_new (path, &named);
+
+  if (fd < 0 || fstat (fd, &st) < 0) {
+    if (errno == EEXIST)
+      set_exists (error, path, "in the way");
+    else
+      mmap_region_set_path_error (error, errno, path);
+    if (fd >= 0)
+      close (fd);
+    return NULL;
+  }
+  /* Exactly this mode, whatever the umask. */
+  if (fchmod (fd, 0600) < 0)
+    mmap_region_set_path_error (error, errno, path);
+  else if (lock_file (fd, path, error)
+      && mmap_region_reserve (fd, size, path, error))
+    region = map_new (fd, size, session, region_id, path, error);
+
+  if (region != NULL && !named && !give_name (fd, path)) {
+    if (errno == EEXIST)
+      set_exists (error, path, "in the way");
+    else
+      mmap_region_set_path_error (error, errno, path);
+    mmap_region_unref (region);
+    return NULL;
+  }
+  if (region == NULL) {
+    if (named && names_inode (path, &st))
+      unlink (path);
+    close (fd);
+    return NULL;
+  }
+  region->path = g_strdup (path);
+  region->path_device = st.st_dev;
+  region->path_inode = st.st_ino;
+  return region;
+}
+
+MmapRegion *
+mmap_region_new_file (const char *path, guint64 size, guint64 session,
+    guint32 region_id, GError ** error)
+{
+  gint attempt;
+
+  if (!prepare_size (&size, error))
+    return NULL;
+  for (attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    MmapRegion *region;
+    GError *local = NULL;
+
+    if (!clear_path (path, error))
+      return NULL;
+    region = make_file (path, size, session, region_id, &local);
+    if (region != NULL)
+      return region;
+    if (!g_error_matches (local, MMAP_ERROR, MMAP_ERROR_EXISTS)) {
+      g_propagate_error (error, local);
+      return NULL;
+    }
+    g_error_free (local);
+  }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+      "%s: other processes made and removed it %d times in the meantime: "
+      "choose another path", path, MAX_ATTEMPTS);
+  return NULL;
+}
+
+gboolean
+mmap_region_lock (MmapRegion * region, GError ** error)
+{
+  return lock_file (region->fd, region->path, error);
+}
+
+void
+mmap_region_unlink (MmapRegion * region)
+{
+  struct stat st;
+
+  if (region->path_inode == 0 || fstat (region->fd, &st) < 0)
+    return;
+  if (names_inode (region->path, &st) && unlink (region->path) < 0)
+    g_warning ("%s: can't be removed: %s", region->path, g_strerror (errno));
+}

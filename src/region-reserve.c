@@ -1,0 +1,143 @@
+/* gst-mmap: memory that is there before it is written
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Reserves the memory of a new region, or says how much there is. Called by
+ * those who make regions; holds no state, so any thread may call it.
+ */
+#include "region-private.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <sys/vfs.h>
+
+/* Reserved piece by piece: tmpfs undoes a whole fallocate(2) when a signal
+ * arrives, and a process with a profiling timer would never get through a
+ * large one. Chosen: a few milliseconds each. */
+#define PIECE_BYTES (G_GUINT64_CONSTANT (16) << 20)
+
+#define MIB (1024.0 * 1024.0)
+
+static void
+set_no_space (GError ** error, guint64 size, const char *name, guint64 there,
+    const char *where)
+{
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_SPACE,
+      "%s needs %" G_GUINT64_FORMAT " bytes (%.1f MiB), but %s has only %"
+      G_GUINT64_FORMAT " (%.1f MiB): make the region smaller, or the memory "
+      "larger", name, size, size / MIB, where, there, there / MIB);
+}
+
+/* Bytes of memory and swap that can be had, or G_MAXUINT64 if nobody knows. */
+static guint64
+available_memory (void)
+{
+  FILE *file = fopen ("/proc/meminfo", "re");
+  char line[128];
+  guint64 kib, available = 0, swap = 0;
+  gboolean known = FALSE;
+
+  if (file == NULL)
+    return G_MAXUINT64;
+  while (fgets (line, sizeof (line), file) != NULL) {
+    if (sscanf (line, "MemAvailable: %" G_GUINT64_FORMAT, &kib) == 1) {
+      available = kib * 1024;
+      known = TRUE;
+    } else if (sscanf (line, "SwapFree: %" G_GUINT64_FORMAT, &kib) == 1) {
+      swap = kib * 1024;
+    }
+  }
+  fclose (file);
+  return known ? available + swap : G_MAXUINT64;
+}
+
+/* Asks before it takes: where memory has no limit of its own, as a memfd,
+ * reserving more than there is would not fail but have processes killed. */
+static gboolean
+check_space (int fd, guint64 size, const char *name, GError ** error)
+{
+  struct rlimit limit;
+  struct statvfs vfs;
+  struct statfs fs;
+  guint64 there;
+
+  if (getrlimit (RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
+      && size > limit.rlim_cur) {
+    set_no_space (error, size, name, limit.rlim_cur,
+        "a file of this process (ulimit -f)");
+    return FALSE;
+  }
+  if (fstatfs (fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+    return TRUE;
+  if (fstatvfs (fd, &vfs) == 0 && vfs.f_blocks > 0) {
+    there = (guint64) vfs.f_bavail * vfs.f_frsize;
+    if (size > there) {
+      set_no_space (error, size, name, there, "the file system (tmpfs)");
+      return FALSE;
+    }
+  }
+  there = available_memory ();
+  if (size > there) {
+    set_no_space (error, size, name, there, "the machine's memory");
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static int
+reserve_piece (int fd, guint64 offset, guint64 size)
+{
+  int result;
+
+  do {
+    result = fallocate (fd, 0, offset, size) < 0 ? errno : 0;
+  } while (result == EINTR);
+  if (result != EOPNOTSUPP)
+    return result;
+  /* The file system can't: the C library writes zeros. */
+  do {
+    result = posix_fallocate (fd, offset, size);
+  } while (result == EINTR);
+  return result;
+}
+
+gboolean
+mmap_region_reserve (int fd, guint64 size, const char *name, GError ** error)
+{
+  struct statvfs vfs;
+  guint64 offset;
+  int result = 0;
+
+  if (!check_space (fd, size, name, error))
+    return FALSE;
+  for (offset = 0; offset < size && result == 0; offset += PIECE_BYTES)
+    result = reserve_piece (fd, offset, MIN (PIECE_BYTES, size - offset));
+
+  switch (result) {
+    case 0:
+      return TRUE;
+    case ENOSPC:
+    case EDQUOT:
+    case ENOMEM:
+    case EFBIG:
+      if (fstatvfs (fd, &vfs) < 0)
+        memset (&vfs, 0, sizeof (vfs));
+      /* What was reserved on the way is still part of the file. */
+      set_no_space (error, size, name,
+          (guint64) vfs.f_bavail * vfs.f_frsize + offset - PIECE_BYTES,
+          "its file system");
+      return FALSE;
+    default:
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+          "%s: can't reserve %" G_GUINT64_FORMAT " bytes: %s", name, size,
+          g_strerror (result));
+      return FALSE;
+  }
+}

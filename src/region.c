@@ -1,0 +1,337 @@
+/* gst-mmap: the shared memory that holds frames
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Opens the region that another process made, believing nothing, and keeps
+ * the mappings of both sides. Called by the consumer and the tool; references
+ * are dropped from any thread, as frames end where they end.
+ */
+#include "region.h"
+#include "error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22   /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
+#endif
+
+G_STATIC_ASSERT (sizeof (MMAP_REGION_MAGIC) - 1 ==
+    sizeof (((MmapRegionHeader *) NULL)->magic));
+
+static gboolean
+check_links (const MmapRegionHeader * header, GError ** error)
+{
+  guint64 links_end;
+
+  if (header->links_offset == 0 && header->link_bytes == 0
+      && header->link_count == 0)
+    return TRUE;
+  /* Two 32-bit words: their product can't overflow. */
+  links_end = (guint64) header->link_bytes * header->link_count;
+  if (header->link_bytes != sizeof (MmapLinkArea) || header->link_count == 0
+      || header->link_count > MMAP_MAX_LINKS
+      || header->links_offset < header->header_bytes
+      || header->links_offset % MMAP_CACHE_LINE_BYTES != 0
+      || header->links_offset > header->blocks_offset
+      || links_end > header->blocks_offset - header->links_offset) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+        "The region's header has %u links of %u bytes at %" G_GUINT64_FORMAT
+        ", expected 1 to %u links of %" G_GSIZE_FORMAT " bytes between %u and "
+        "%" G_GUINT64_FORMAT, header->link_count, header->link_bytes,
+        header->links_offset, MMAP_MAX_LINKS, sizeof (MmapLinkArea),
+        header->header_bytes, header->blocks_offset);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_kind (const MmapRegionHeader * header, GError ** error)
+{
+  if (memcmp (header->magic, MMAP_REGION_MAGIC, sizeof (header->magic)) != 0) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_NOT_A_REGION,
+        "The memory is no region: expected it to begin with "
+        MMAP_REGION_MAGIC);
+    return FALSE;
+  }
+  if (header->byte_order != MMAP_BYTE_ORDER) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_VERSION,
+        "The region's byte order reads 0x%08x, expected 0x%08x: both sides "
+        "must run on machines of the same byte order", header->byte_order,
+        MMAP_BYTE_ORDER);
+    return FALSE;
+  }
+  if (header->version != MMAP_PROTOCOL_VERSION) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_VERSION,
+        "The region was made with protocol version %u, this side speaks "
+        "version %u: install the same version of gst-mmap on both",
+        header->version, MMAP_PROTOCOL_VERSION);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+check_header (const MmapRegionHeader * header, guint64 file_size,
+    GError ** error)
+{
+  if (!check_kind (header, error))
+    return FALSE;
+  if (header->size != file_size) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+        "The region's header says size %" G_GUINT64_FORMAT ", but the memory "
+        "has %" G_GUINT64_FORMAT " bytes", header->size, file_size);
+    return FALSE;
+  }
+  if (header->header_bytes != sizeof (MmapRegionHeader)
+      || file_size % MMAP_PAGE_BYTES != 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+        "The region has a header of %u bytes and a size of %" G_GUINT64_FORMAT
+        ", expected %" G_GSIZE_FORMAT " bytes and a multiple of %u",
+        header->header_bytes, file_size, sizeof (MmapRegionHeader),
+        MMAP_PAGE_BYTES);
+    return FALSE;
+  }
+  if (header->blocks_offset < header->header_bytes
+      || header->blocks_offset % MMAP_CACHE_LINE_BYTES != 0
+      || header->blocks_offset >= file_size) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+        "The region's blocks begin at %" G_GUINT64_FORMAT ", expected a "
+        "multiple of %u from %u to below %" G_GUINT64_FORMAT,
+        header->blocks_offset, MMAP_CACHE_LINE_BYTES, header->header_bytes,
+        file_size);
+    return FALSE;
+  }
+  return check_links (header, error);
+}
+
+static gboolean
+check_file_size (guint64 file_size, guint64 expected_size, GError ** error)
+{
+  if (expected_size != 0 && file_size != expected_size) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+        "size is %" G_GUINT64_FORMAT " in the offer, but the memory has %"
+        G_GUINT64_FORMAT " bytes", expected_size, file_size);
+    return FALSE;
+  }
+  if (file_size < sizeof (MmapRegionHeader)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_A_REGION,
+        "The memory is no region: it has %" G_GUINT64_FORMAT " bytes, "
+        "expected at least %" G_GSIZE_FORMAT, file_size,
+        (gsize) MMAP_REGION_MIN_BYTES);
+    return FALSE;
+  }
+  if (file_size > MMAP_REGION_MAX_BYTES) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+        "The memory has %" G_GUINT64_FORMAT " bytes, expected at most %"
+        G_GUINT64_FORMAT, file_size, MMAP_REGION_MAX_BYTES);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+/* By read(2) and not from the mapping: where the file is cut short in the
+ * meantime, this fails and no signal is raised. */
+static gboolean
+read_start (int fd, MmapRegionHeader * header, gsize size, GError ** error)
+{
+  gssize n;
+
+  memset (header, 0, sizeof (*header));
+  do {
+    n = pread (fd, header, size, 0);
+  } while (n < 0 && errno == EINTR);
+  if (n == (gssize) size)
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+      "The region's header can't be read: %s",
+      n < 0 ? g_strerror (errno) : "the file was cut short");
+  return FALSE;
+}
+
+/* Reads the first @header_bytes bytes of the header, once, and checks them. */
+static gboolean
+read_checked (int fd, guint64 expected_size, MmapRegionHeader * header,
+    gsize header_bytes, guint64 * size, GError ** error)
+{
+  struct stat st;
+
+  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "file is no regular file, expected a file or a memfd");
+    return FALSE;
+  }
+  *size = st.st_size;
+  return check_file_size (*size, expected_size, error)
+      && read_start (fd, header, header_bytes, error)
+      && check_header (header, *size, error);
+}
+
+gboolean
+mmap_region_read_header (int fd, MmapRegionHeader * header, GError ** error)
+{
+  guint64 size;
+
+  return read_checked (fd, 0, header, sizeof (*header), &size, error);
+}
+
+/* Checks and maps. Takes @fd on success only. */
+static MmapRegion *
+map_existing (int fd, guint64 expected_size, gboolean writable, GError ** error)
+{
+  MmapRegionHeader header;      /* only line 0 is read */
+  MmapRegion *region;
+  guint64 size;
+  void *base;
+
+  if (!read_checked (fd, expected_size, &header, MMAP_CACHE_LINE_BYTES, &size,
+          error))
+    return NULL;
+  base = mmap (NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+      MAP_SHARED, fd, 0);
+  if (base == MAP_FAILED) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "file can't be mapped: %s", g_strerror (errno));
+    return NULL;
+  }
+  region = g_new0 (MmapRegion, 1);
+  region->ref_count = 1;
+  region->fd = fd;
+  region->size = size;
+  region->blocks_offset = header.blocks_offset;
+  region->session = header.session;
+  region->region_id = header.region_id;
+  region->writable = writable;
+  region->base = base;
+  region->header = base;
+  return region;
+}
+
+MmapRegion *
+mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
+{
+  MmapRegion *region = NULL;
+  struct stat st;
+  int seals;
+
+  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "The descriptor is no regular file, expected a memfd");
+  } else {
+    /* Files other than memfds have no seals to ask for: the call fails, or
+     * answers that nothing is sealed but the seals. */
+    seals = fcntl (fd, F_GET_SEALS);
+    if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
+      g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SEALS,
+          "The descriptor's memory can be shrunk by the other side, expected "
+          "a memfd with F_SEAL_SHRINK");
+    else
+      region = map_existing (fd, expected_size, FALSE, error);
+  }
+  if (region == NULL && fd >= 0)
+    close (fd);
+  return region;
+}
+
+static int
+open_regular (const char *path, int flags, GError ** error)
+{
+  const char *what = NULL;
+  struct stat st;
+  int fd;
+
+  /* First without opening: to open a device may have effects. */
+  if (fstatat (AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0
+      && !S_ISREG (st.st_mode))
+    what = S_ISDIR (st.st_mode) ? "a directory" : S_ISLNK (st.st_mode) ?
+        "a symbolic link, which is not followed" : "no regular file";
+  if (what != NULL) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "file %s is %s, expected a regular file", path, what);
+    return -1;
+  }
+  /* O_NONBLOCK: should a FIFO have taken its place, this doesn't wait. */
+  fd = open (path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "file %s can't be opened by user %u: %s", path, geteuid (),
+        g_strerror (errno));
+  return fd;
+}
+
+static MmapRegion *
+open_path (const char *path, guint64 expected_size, gboolean writable,
+    GError ** error)
+{
+  MmapRegion *region;
+  int fd = open_regular (path, writable ? O_RDWR : O_RDONLY, error);
+
+  if (fd < 0)
+    return NULL;
+  region = map_existing (fd, expected_size, writable, error);
+  if (region == NULL) {
+    g_prefix_error (error, "%s: ", path);
+    close (fd);
+    return NULL;
+  }
+  region->path = g_strdup (path);
+  return region;
+}
+
+MmapRegion *
+mmap_region_open_path (const char *path, guint64 expected_size, GError ** error)
+{
+  return open_path (path, expected_size, FALSE, error);
+}
+
+MmapRegion *
+mmap_region_open_path_writable (const char *path, guint64 expected_size,
+    GError ** error)
+{
+  return open_path (path, expected_size, TRUE, error);
+}
+
+MmapRegion *
+mmap_region_ref (MmapRegion * region)
+{
+  g_atomic_int_inc (&region->ref_count);
+  return region;
+}
+
+void
+mmap_region_unref (MmapRegion * region)
+{
+  if (!g_atomic_int_dec_and_test (&region->ref_count))
+    return;
+  munmap (region->base, region->size);
+  close (region->fd);
+  g_free (region->path);
+  g_free (region);
+}
+
+void
+mmap_region_populate (MmapRegion * region)
+{
+  int advice = region->writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+  gsize page = sysconf (_SC_PAGESIZE);
+  gsize offset;
+  int result;
+
+  do {
+    result = madvise (region->base, region->size, advice);
+  } while (result < 0 && errno == EINTR);
+  /* Other failures are none: page faults do it later. */
+  if (result == 0 || errno != EINVAL)
+    return;
+  /* Linux before 5.14. Only reads, on both sides: to write bytes back that
+   * others may be changing would undo their change. */
+  for (offset = 0; offset < region->size; offset += page)
+    (void) *(volatile guint8 *) (region->base + offset);
+}

@@ -1,0 +1,111 @@
+/* gst-mmap: the shared memory that holds frames
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ */
+#pragma once
+
+#include "protocol.h"
+
+G_BEGIN_DECLS
+
+/* Smallest region, bytes: the header and a page of blocks. */
+#define MMAP_REGION_MIN_BYTES (sizeof (MmapRegionHeader) + MMAP_PAGE_BYTES)
+
+/**
+ * MmapRegion:
+ * @ref_count: atomic
+ * @fd: the memory's descriptor, owned; -1 never
+ * @size: bytes mapped, a multiple of the page size
+ * @blocks_offset: start of the blocks, bytes
+ * @session: the session in the header
+ * @region_id: the id in the header
+ * @writable: %TRUE on the owner's side
+ * @base: the mapping; the opener's is read-only
+ * @header: (type MmapRegionHeader): the same address. An opener reads each word of it once and checks it.
+ * @path: (nullable): of a file region; %NULL for a memfd
+ *
+ * A mapping of a region, with what was checked about it. Its fields don't change after it was made, so any
+ * thread may read them.
+ */
+typedef struct
+{
+  gint ref_count;
+  int fd;
+  gsize size;
+  guint64 blocks_offset;
+  guint64 session;
+  guint32 region_id;
+  gboolean writable;
+  guint8 *base;
+  MmapRegionHeader *header;
+  char *path;
+  guint64 path_device;          /* identity of the file that was made at path, to remove only that */
+  guint64 path_inode;
+} MmapRegion;
+
+/* Makes a memfd region of @size bytes (rounded up to pages), reserves all its memory, maps it for writing, writes its
+ * header and seals it against shrinking, growing and new writable mappings.
+ * Returns: (transfer full): a region, or %NULL with MMAP_ERROR_TOO_SMALL (less than MMAP_REGION_MIN_BYTES),
+ * MMAP_ERROR_NO_SPACE (names the size) or MMAP_ERROR_FAILED. */
+MmapRegion *mmap_region_new_memfd (guint64 size, guint64 session,
+    guint32 region_id, GError ** error);
+
+/* Makes a file region at @path with mode 0600, reserves its memory, maps it for writing and writes its header. The file
+ * stays locked (flock) while this process lives. A region file at @path that no live process has locked is replaced;
+ * links are not followed.
+ * Returns: (transfer full): a region, or %NULL with MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE
+ * (locked by a live process), MMAP_ERROR_EXISTS (something that is no region, or no file), MMAP_ERROR_NO_SPACE (names
+ * the size wanted and the size there is), MMAP_ERROR_TOO_SMALL or MMAP_ERROR_FAILED. */
+MmapRegion *mmap_region_new_file (const char *path, guint64 size,
+    guint64 session, guint32 region_id, GError ** error);
+
+/* Maps, read-only, the region that another process offers.
+ * @fd: (transfer full): its descriptor: a memfd must be sealed against shrinking. Closed on failure, too.
+ * @expected_size: what the offer says, or 0 for "as it is"
+ * Returns: (transfer full): a region, or %NULL with the field that was wrong: MMAP_ERROR_FILE (no regular file),
+ * MMAP_ERROR_SEALS, MMAP_ERROR_SIZE (the file is not @expected_size bytes, or its header says otherwise),
+ * MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION, MMAP_ERROR_LAYOUT. */
+MmapRegion *mmap_region_open_fd (int fd, guint64 expected_size,
+    GError ** error);
+
+/* As mmap_region_open_fd(), by path: O_CLOEXEC, O_NOFOLLOW, a regular file. MMAP_ERROR_FILE if it can't be opened. */
+MmapRegion *mmap_region_open_path (const char *path, guint64 expected_size,
+    GError ** error);
+
+/* As mmap_region_open_path(), but mapped for writing: for tools that write a token into a region that they don't own. The
+ * producer's words in the header stay the producer's. mmap_region_unlink() doesn't remove the file. */
+MmapRegion *mmap_region_open_path_writable (const char *path,
+    guint64 expected_size, GError ** error);
+
+/* Reads the whole header of the region that @fd is open on, without mapping it, and checks it as mmap_region_open_fd()
+ * does, seals apart: for tools that only look. @fd stays the caller's. FALSE with MMAP_ERROR_FILE, MMAP_ERROR_SIZE,
+ * MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION or MMAP_ERROR_LAYOUT. */
+gboolean mmap_region_read_header (int fd, MmapRegionHeader * header,
+    GError ** error);
+
+/* Locks the file of a region, as mmap_region_new_file() does, until the last reference is dropped. FALSE with
+ * MMAP_ERROR_IN_USE, which names the process id of the owner, or MMAP_ERROR_FAILED. */
+gboolean mmap_region_lock (MmapRegion * region, GError ** error);
+
+MmapRegion *mmap_region_ref (MmapRegion * region);
+
+/* Drops a reference; the last one unmaps and closes. Does not remove a file. */
+void mmap_region_unref (MmapRegion * region);
+
+/* Removes the file at the region's path if it is still the one that was made; nothing for a memfd or an opened region. */
+void mmap_region_unlink (MmapRegion * region);
+
+/* Makes every page present in this process's mapping, so that no frame costs a page fault. */
+void mmap_region_populate (MmapRegion * region);
+
+/* TRUE if the @size bytes at @offset lie among the blocks of the region. Can't overflow. */
+static inline gboolean
+mmap_region_contains (const MmapRegion * region, guint64 offset, guint64 size)
+{
+  return offset >= region->blocks_offset && offset <= region->size
+      && size <= region->size - offset;
+}
+
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (MmapRegion, mmap_region_unref)
+G_END_DECLS

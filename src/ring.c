@@ -1,0 +1,119 @@
+/* gst-mmap: a ring of fixed-size slots between two processes
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called by the producer under its lock, and by the consumer: frame and event ring from its streaming thread,
+ * release ring under the link's lock.
+ */
+#include "ring.h"
+
+#include "atomics.h"
+
+void
+mmap_ring_init (MmapRing * ring, guint64 * head, guint64 * tail,
+    void *slots, guint32 n_slots, gsize slot_bytes)
+{
+  g_assert (slot_bytes % sizeof (guint64) == 0);
+  g_assert ((n_slots & (n_slots - 1)) == 0);
+
+  ring->head = head;
+  ring->tail = tail;
+  ring->slots = slots;
+  ring->n_slots = n_slots;
+  ring->slot_words = slot_bytes / sizeof (guint64);
+  ring->own = 0;
+  ring->seen = 0;
+}
+
+static guint64 *
+ring_slot (const MmapRing * ring, guint64 index)
+{
+  return ring->slots + (index & (ring->n_slots - 1)) * ring->slot_words;
+}
+
+MmapRingResult
+mmap_ring_has_room (MmapRing * ring)
+{
+  guint64 tail;
+
+  if (ring->own - ring->seen < ring->n_slots)
+    return MMAP_RING_OK;
+
+  /* Acquire: the popper's reads of the slot that is written next come before. Pairs with the release in
+   * mmap_ring_pop(). */
+  tail = mmap_load_acquire (ring->tail);
+  if (tail - ring->seen > ring->own - ring->seen)
+    return MMAP_RING_BROKEN;
+  ring->seen = tail;
+  return ring->own - tail < ring->n_slots ? MMAP_RING_OK : MMAP_RING_WAIT;
+}
+
+MmapRingResult
+mmap_ring_push (MmapRing * ring, const void *slot)
+{
+  const guint64 *words = slot;
+  guint64 *to = ring_slot (ring, ring->own);
+  MmapRingResult result = mmap_ring_has_room (ring);
+  guint i;
+
+  if (result != MMAP_RING_OK)
+    return result;
+
+  /* Relaxed atomics, not memcpy: a popper may still read this slot for a frame that was taken back; it throws away
+   * what it read. */
+  for (i = 0; i < ring->slot_words; i++)
+    mmap_store_relaxed (&to[i], words[i]);
+
+  ring->own++;
+  /* Release: slot and block are written before. Pairs with the acquire in mmap_ring_peek(). */
+  mmap_store_release (ring->head, ring->own);
+  return MMAP_RING_OK;
+}
+
+gboolean
+mmap_ring_is_read (const MmapRing * ring)
+{
+  return mmap_load_relaxed (ring->tail) == ring->own;
+}
+
+MmapRingResult
+mmap_ring_peek (MmapRing * ring, void *slot)
+{
+  guint64 *words = slot;
+  guint64 *from;
+  guint i;
+
+  if (ring->own == ring->seen) {
+    /* Acquire: the slot and the block it describes are read after. Pairs with the release in mmap_ring_push(). */
+    guint64 head = mmap_load_acquire (ring->head);
+
+    if (head - ring->own > ring->n_slots)
+      return MMAP_RING_BROKEN;
+    ring->seen = head;
+    if (head == ring->own)
+      return MMAP_RING_WAIT;
+  }
+
+  from = ring_slot (ring, ring->own);
+  for (i = 0; i < ring->slot_words; i++)
+    words[i] = mmap_load_relaxed (&from[i]);
+  return MMAP_RING_OK;
+}
+
+MmapRingResult
+mmap_ring_pop (MmapRing * ring)
+{
+  guint64 tail = ring->own;
+
+  /* Release: the slot was read before. Pairs with the acquire in mmap_ring_has_room(). Compare-and-swap: the pusher of
+   * a frame ring may have taken the slot back. */
+  if (mmap_swap_release (ring->tail, &tail, tail + 1)) {
+    ring->own++;
+    return MMAP_RING_OK;
+  }
+  if (tail - ring->own > ring->seen - ring->own)
+    return MMAP_RING_BROKEN;
+  ring->own = tail;
+  return MMAP_RING_WAIT;
+}

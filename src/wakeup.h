@@ -1,0 +1,52 @@
+/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Who is awake costs the other side one load, no system call. A sleeper raises its word, looks at the rings once
+ * more, then sleeps; a waker writes the rings, then looks at the word: one of the two sees the other.
+ */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/**
+ * MmapSleeper:
+ * @word: shared: written by this side; odd: asleep, or about to be
+ * @fd: eventfd that the other side writes; not owned
+ * @count: private copy of @word
+ */
+typedef struct
+{
+  guint32 *word;
+  int fd;
+  guint32 count;
+} MmapSleeper;
+
+/**
+ * MmapWaker:
+ * @word: shared: the other side's sleep word
+ * @fd: eventfd that the other side polls; not owned
+ * @woken: the value of @word for which it was woken: it is woken once per sleep
+ * @wakeups: how often it was woken
+ */
+typedef struct
+{
+  guint32 *word;
+  int fd;
+  guint32 woken;
+  guint64 wakeups;
+} MmapWaker;
+
+/* Says that this side is about to sleep. The caller looks at what it waits for once more after this, then polls fd. */
+void mmap_sleeper_prepare (MmapSleeper * sleeper);
+
+/* Says that this side is awake. @signalled: poll found fd readable; it is reset. */
+void mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled);
+
+/* Wakes the other side if it sleeps and was not woken yet. Call it after publishing. TRUE if a system call was made. */
+gboolean mmap_waker_wake (MmapWaker * waker);
+
+G_END_DECLS

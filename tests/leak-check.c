@@ -1,0 +1,186 @@
+/* gst-mmap: nothing may be left behind by a test
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Lists what the process has open, before and after each case. Called by the
+ * test programs, from their main thread.
+ */
+#include "leak-check.h"
+#include "protocol.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Number of the process that loaded the test: its children share its paths. */
+static int test_pid;
+
+char *
+leak_check_path (const char *name)
+{
+  if (test_pid == 0)
+    test_pid = getpid ();
+  return g_strdup_printf ("/dev/shm/gst-mmap-test-%d-%s", test_pid, name);
+}
+
+static GHashTable *
+list_descriptors (void)
+{
+  GHashTable *table =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GDir *dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  const char *name;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    char *path = g_build_filename ("/proc/self/fd", name, NULL);
+    char target[256];
+    gssize n = readlink (path, target, sizeof (target) - 1);
+
+    g_free (path);
+    /* The directory that is being read is itself open. */
+    if (n < 0)
+      continue;
+    target[n] = '\0';
+    if (g_str_has_prefix (target, "/proc/") && g_str_has_suffix (target, "/fd"))
+      continue;
+    g_hash_table_add (table, g_strdup_printf ("descriptor %s: %s", name,
+            target));
+  }
+  g_dir_close (dir);
+  return table;
+}
+
+/* GLib starts these once and never ends them. */
+static gboolean
+is_glib_thread (const char *name)
+{
+  return g_str_equal (name, "gmain") || g_str_equal (name, "gdbus")
+      || g_str_equal (name, "pool-spawner");
+}
+
+static GHashTable *
+list_threads (void)
+{
+  GHashTable *table =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GDir *dir = g_dir_open ("/proc/self/task", 0, NULL);
+  const char *tid;
+
+  g_assert_nonnull (dir);
+  while ((tid = g_dir_read_name (dir)) != NULL) {
+    char *path = g_build_filename ("/proc/self/task", tid, "comm", NULL);
+    char *name = NULL;
+
+    /* It may have ended since it was listed. */
+    if (g_file_get_contents (path, &name, NULL, NULL)) {
+      g_strchomp (name);
+      if (!is_glib_thread (name))
+        g_hash_table_add (table, g_strdup_printf ("thread %s: %s", tid, name));
+    }
+    g_free (name);
+    g_free (path);
+  }
+  g_dir_close (dir);
+  return table;
+}
+
+static gboolean
+is_own_region (const char *path)
+{
+  MmapRegionHeader header;
+  int fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  gboolean own;
+
+  if (fd < 0)
+    return FALSE;
+  own = pread (fd, &header, sizeof (header), 0) == sizeof (header)
+      && memcmp (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic)) == 0
+      && header.producer_pid == (guint32) getpid ();
+  close (fd);
+  return own;
+}
+
+static GHashTable *
+list_files (void)
+{
+  GHashTable *table =
+      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  GDir *dir = g_dir_open ("/dev/shm", 0, NULL);
+  char *prefix = leak_check_path ("");
+  const char *name;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    char *path = g_build_filename ("/dev/shm", name, NULL);
+
+    if (g_str_has_prefix (path, prefix) || is_own_region (path))
+      g_hash_table_add (table, g_strdup_printf ("file %s", path));
+    g_free (path);
+  }
+  g_dir_close (dir);
+  g_free (prefix);
+  return table;
+}
+
+void
+leak_check_begin (LeakCheck * check)
+{
+  check->descriptors = list_descriptors ();
+  check->threads = list_threads ();
+  check->files = list_files ();
+}
+
+static void
+append_new (GString * leaks, GHashTable * before, GHashTable * after)
+{
+  GHashTableIter iter;
+  gpointer key;
+
+  g_hash_table_iter_init (&iter, after);
+  while (g_hash_table_iter_next (&iter, &key, NULL)) {
+    if (!g_hash_table_contains (before, key))
+      g_string_append_printf (leaks, "\n  %s", (char *) key);
+  }
+  g_hash_table_unref (after);
+}
+
+void
+leak_check_end (LeakCheck * check)
+{
+  gint64 give_up = g_get_monotonic_time () + LEAK_CHECK_WAIT_US;
+  GString *leaks = g_string_new (NULL);
+
+  for (;;) {
+    g_string_truncate (leaks, 0);
+    append_new (leaks, check->descriptors, list_descriptors ());
+    append_new (leaks, check->threads, list_threads ());
+    append_new (leaks, check->files, list_files ());
+    if (leaks->len == 0 || g_get_monotonic_time () > give_up)
+      break;
+    g_usleep (10 * 1000);
+  }
+  if (leaks->len > 0)
+    g_error ("The test left behind:%s", leaks->str);
+  g_string_free (leaks, TRUE);
+  g_clear_pointer (&check->descriptors, g_hash_table_unref);
+  g_clear_pointer (&check->threads, g_hash_table_unref);
+  g_clear_pointer (&check->files, g_hash_table_unref);
+}
+
+static void
+run_checked (gconstpointer function)
+{
+  LeakCheck check;
+
+  leak_check_begin (&check);
+  ((GTestFunc) function) ();
+  leak_check_end (&check);
+}
+
+void
+leak_check_add_test (const char *test_path, GTestFunc function)
+{
+  g_test_add_data_func (test_path, function, run_checked);
+}

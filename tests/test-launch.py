@@ -1,0 +1,407 @@
+#!/usr/bin/python3
+"""Whole processes: pipelines that share memory, each a gst-launch-1.0 as a user starts it.
+
+meson runs each class as a test of its own. By hand, on a build in build/:
+
+    /usr/bin/python3 tests/test-launch.py [-v] [CLASS[.test]]
+
+GST_PLUGIN_PATH names another build's gst/. Every wait has an end, and reaching it is a failure: no test says how fast
+something has to be. tests/run sets, for the builds with a sanitizer: MMAP_TEST_PRELOAD, the libraries that
+gst-launch-1.0 loads first, and MMAP_TEST_TIMES, by how much everything is slower.
+"""
+
+import filecmp
+import itertools
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+TIMES = int(os.environ.get("MMAP_TEST_TIMES", "1"))
+LIMIT_S = 20 * TIMES            # of one wait
+POLL_S = 0.02
+NOBODY = 65534
+COMPLAINTS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:|-CRITICAL \*\*|-WARNING \*\*")
+
+
+def environment():
+    env = dict(os.environ)
+    env.setdefault("GST_PLUGIN_PATH", str(TOP / "build" / "gst"))
+    env.setdefault("GST_REGISTRY", str(TOP / "build" / "registry.bin"))
+    env["LC_ALL"] = "C"
+    env["GST_DEBUG_NO_COLOR"] = "1"
+    env.pop("GST_DEBUG", None)
+    env.pop("XDG_RUNTIME_DIR", None)
+    if os.environ.get("MMAP_TEST_PRELOAD"):
+        env["LD_PRELOAD"] = os.environ["MMAP_TEST_PRELOAD"]
+    return env
+
+
+class Launch:
+    """One gst-launch-1.0. What it prints goes to a file, so that it never waits for us."""
+
+    def __init__(self, test, name, pipeline, options=(), env=None, uid=None):
+        self.test = test
+        self.name = name
+        self.path = test.directory / f"{name}.log"
+        self.command = ["gst-launch-1.0", *options, *shlex.split(pipeline)]
+        with open(self.path, "wb") as log:
+            self.process = subprocess.Popen(
+                self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=test.directory,
+                env={**environment(), **(env or {})}, user=uid, group=uid, extra_groups=None if uid is None else [])
+
+    def output(self):
+        return self.path.read_text(errors="replace")
+
+    def describe(self):
+        lines = [line for line in self.output().splitlines() if not re.match(r"/GstPipeline.* = ", line)]
+        return f"\n{self.name}: {shlex.join(self.command)}\n" + "\n".join(lines[-40:])
+
+    def is_running(self):
+        return self.process.poll() is None
+
+    def finish(self, status=0):
+        """Waits for the end and checks how it ended. Returns what was printed."""
+        try:
+            self.process.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            self.test.fail(f"not finished after {LIMIT_S} s:{self.test.describe()}")
+        self.test.assertEqual(self.process.returncode, status, self.test.describe())
+        self.test.assertNotRegex(self.output(), COMPLAINTS)
+        return self.output()
+
+    def interrupt(self):
+        """As Ctrl-C does. Returns what was printed."""
+        self.process.send_signal(signal.SIGINT)
+        return self.finish()
+
+    def fails(self):
+        """Waits for a failure. Returns what was printed."""
+        return self.finish(status=1)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class LaunchTest(unittest.TestCase):
+    numbers = itertools.count(1)
+    maxDiff = 2000
+
+    def setUp(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="gst-mmap-test-"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.prefix = f"gst-mmap-test-{os.getpid()}-{next(self.numbers)}"
+        self.socket = self.directory / "socket"
+        self.processes = []
+
+    def tearDown(self):
+        left = [launch.name for launch in self.processes if launch.is_running()]
+        for launch in self.processes:
+            launch.kill()
+        shm = list(pathlib.Path("/dev/shm").glob(self.prefix + "*"))
+        for path in shm:
+            path.unlink()
+        sockets = [path for path in self.directory.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode)]
+        if self._outcome.success:
+            self.assertEqual(left, [], "still running")
+            self.assertEqual(sockets, [], "sockets left behind")
+            self.assertEqual(shm, [], "memory left behind")
+
+    def describe(self):
+        return "".join(launch.describe() for launch in self.processes)
+
+    def launch(self, name, pipeline, **options):
+        launch = Launch(self, f"{len(self.processes)}-{name}", pipeline, **options)
+        self.processes.append(launch)
+        return launch
+
+    def wait_for(self, what, condition, *alive):
+        """Waits until condition () is true; fails if one of the processes in alive ends before that."""
+        deadline = time.monotonic() + LIMIT_S
+        while not condition():
+            for launch in alive:
+                if not launch.is_running() and not condition():
+                    self.fail(f"{launch.name} ended before: {what}{self.describe()}")
+            if time.monotonic() > deadline:
+                self.fail(f"after {LIMIT_S} s still not: {what}{self.describe()}")
+            time.sleep(POLL_S)
+
+    def wait_for_socket(self, producer, path=None):
+        path = path or self.socket
+        self.wait_for(f"{path} exists", path.is_socket, producer)
+
+    def at(self, socket=None):
+        return f"socket-path={socket or self.socket}"
+
+    def live(self, name="producer", socket=None, extra=""):
+        """A producer that goes on for ever."""
+        return self.launch(
+            name, f"videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=100/1 "
+                  f"! mmapsink {self.at(socket)} {extra}")
+
+    def take(self, frames, name="consumer", socket=None):
+        """A consumer that goes after some frames."""
+        return self.launch(name, f"mmapsrc {self.at(socket)} ! identity eos-after={frames} ! fakesink")
+
+    def transfer(self, source, sink_options=None, src_options=None, env=None, consumer_first=False, then="identity"):
+        """Sends what the pipeline source makes through shared memory, and compares the bytes that arrive, after the
+        element then, with those in one process."""
+        expected, received = self.directory / "expected", self.directory / "received"
+        self.launch("reference", f"{source} ! {then} ! filesink location={expected}").finish()
+        self.assertGreater(expected.stat().st_size, 0)
+
+        sink_options = self.at() if sink_options is None else sink_options
+        src_options = self.at() if src_options is None else src_options
+        pipelines = [("producer", f"{source} ! mmapsink {sink_options} sync=false"),
+                     ("consumer", f"mmapsrc {src_options} ! {then} ! filesink location={received}")]
+        if consumer_first:
+            pipelines.reverse()
+        pair = [self.launch(name, pipeline, env=env) for name, pipeline in pipelines]
+        for launch in pair:
+            self.assertIn("Got EOS", launch.finish())
+
+        self.assertEqual(received.stat().st_size, expected.stat().st_size, self.describe())
+        if not filecmp.cmp(expected, received, shallow=False):
+            self.fail(f"byte {self.first_difference(expected, received)} differs{self.describe()}")
+        expected.unlink()
+        received.unlink()
+
+    @staticmethod
+    def first_difference(one, other):
+        with open(one, "rb") as first, open(other, "rb") as second:
+            for start in itertools.count(0, 1 << 16):
+                for at, (a, b) in enumerate(zip(first.read(1 << 16), second.read(1 << 16))):
+                    if a != b:
+                        return start + at
+
+
+def video(frames, caps, pattern="smpte"):
+    return f"videotestsrc num-buffers={frames} pattern={pattern} horizontal-speed=1 ! video/x-raw,{caps}"
+
+
+SMALL = video(20, "format=I420,width=320,height=240")
+
+
+class Life(LaunchTest):
+    """Who starts, leaves and returns when."""
+
+    def test_producer_first(self):
+        producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()} sync=false")
+        self.wait_for_socket(producer)
+        consumer = self.launch("consumer", f"mmapsrc {self.at()} ! identity eos-after=100 ! fakesink")
+        consumer.finish()
+        producer.finish()
+
+    def test_consumer_first(self):
+        consumer = self.take(20)
+        time.sleep(0.5)
+        self.assertTrue(consumer.is_running(), self.describe())
+        producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()} sync=false")
+        consumer.finish()
+        producer.finish()
+
+    def test_all_frames_whoever_is_first(self):
+        self.transfer(SMALL)
+        self.transfer(SMALL, consumer_first=True)
+
+    def test_default_socket(self):
+        self.transfer(SMALL, "", "", env={"XDG_RUNTIME_DIR": str(self.directory)})
+        self.assertEqual(stat.S_IMODE((self.directory / "gst-mmap").stat().st_mode), 0o700)
+
+    def test_default_socket_without_runtime_directory(self):
+        self.transfer(SMALL, "", "")
+        self.assertFalse(pathlib.Path(f"/tmp/gst-mmap-{os.getuid()}/default").exists())
+
+    def test_abstract_socket(self):
+        self.transfer(SMALL, self.at("@" + self.prefix), self.at("@" + self.prefix))
+
+    def test_file_region(self):
+        path = pathlib.Path("/dev/shm") / self.prefix
+        producer = self.live(extra=f"file={path} size=4000000")
+        self.wait_for("the file exists", path.exists, producer)
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.take(10).finish()
+        producer.interrupt()
+        self.assertFalse(path.exists())
+
+    def test_file_region_bytes(self):
+        self.transfer(SMALL, f"{self.at()} file=/dev/shm/{self.prefix} size=4000000")
+
+    def test_consumer_returns(self):
+        producer = self.live()
+        self.take(10).finish()
+        time.sleep(0.3)
+        self.take(10).finish()
+        producer.interrupt()
+
+    def test_ten_consumers_in_turn(self):
+        producer = self.live()
+        for _ in range(10):
+            self.take(5).finish()
+        producer.interrupt()
+
+    def test_three_consumers_at_once(self):
+        producer = self.live()
+        for consumer in [self.take(50) for _ in range(3)]:
+            consumer.finish()
+        producer.interrupt()
+
+    def test_consumer_killed(self):
+        producer = self.live()
+        consumer = self.launch("consumer", f"mmapsrc {self.at()} ! fakesink silent=false", options=["-v"])
+        self.wait_for("a frame arrived", lambda: "chain" in consumer.output(), consumer, producer)
+        consumer.kill()
+        self.take(50).finish()
+        producer.interrupt()
+
+    def test_producer_killed_and_replaced(self):
+        producer = self.live()
+        self.take(5).finish()
+        producer.kill()
+        self.assertTrue(self.socket.is_socket(), "nobody can have removed it")
+        producer = self.live("successor")
+        self.take(5).finish()
+        producer.interrupt()
+
+    def test_producer_killed_file_replaced(self):
+        path = pathlib.Path("/dev/shm") / self.prefix
+        producer = self.live(extra=f"file={path} size=4000000")
+        self.take(5).finish()
+        producer.kill()
+        self.assertTrue(path.exists())
+        producer = self.live("successor", extra=f"file={path} size=4000000")
+        self.take(5).finish()
+        producer.interrupt()
+
+    def test_statistics(self):
+        producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()} sync=false", options=["-v"])
+        self.take(100).finish()
+        statistics = re.findall(r"stats = (.*)", producer.finish())
+        self.assertTrue(statistics, self.describe())
+        self.assertRegex(statistics[-1], r"\bframes=\(\w+\)20\b")
+        self.assertRegex(statistics[-1], r"\bcopied=\(\w+\)0\b")
+
+    def test_time_stamps(self):
+        producer = self.launch("producer", f"{video(20, 'format=GRAY8,width=64,height=64,framerate=25/1')} "
+                                           f"! mmapsink {self.at()} sync=false")
+        consumer = self.launch("consumer", f"mmapsrc {self.at()} ! checksumsink sync=false")
+        lines = re.findall(r"^(\d+):(\d\d):(\d\d)\.(\d{9}) [0-9a-f]{40}$", consumer.finish(), re.M)
+        producer.finish()
+        stamps = [((int(h) * 60 + int(m)) * 60 + int(s)) * 10**9 + int(ns) for h, m, s, ns in lines]
+        self.assertEqual([stamp - stamps[0] for stamp in stamps], [n * 40_000_000 for n in range(20)])
+
+
+class Errors(LaunchTest):
+    """What goes wrong is said, at once and in words that help."""
+
+    def error(self, sink_options, *words, source=SMALL, **options):
+        output = self.launch("producer", f"{source} ! mmapsink {sink_options}", **options).fails()
+        self.assertIn("ERROR: ", output)
+        for word in words:
+            self.assertIn(str(word), output)
+        return output
+
+    def test_in_use(self):
+        producer = self.live()
+        self.wait_for_socket(producer)
+        self.error(self.at(), "in use", self.socket)
+        # the first one isn't disturbed
+        self.take(5).finish()
+        producer.interrupt()
+
+    def test_file_in_use(self):
+        path = pathlib.Path("/dev/shm") / self.prefix
+        producer = self.live(extra=f"file={path} size=4000000")
+        self.wait_for_socket(producer)
+        self.error(f"{self.at(self.directory / 'other')} file={path} size=4000000", "in use", path)
+        self.take(5).finish()
+        producer.interrupt()
+
+    def test_not_a_socket(self):
+        self.socket.write_text("precious")
+        self.error(self.at(), self.socket)
+        self.assertEqual(self.socket.read_text(), "precious")
+
+    def test_directory_missing(self):
+        path = self.directory / "missing" / "socket"
+        self.error(self.at(path), self.directory / "missing")
+
+    def test_no_permission(self):
+        closed = self.directory / "closed"
+        closed.mkdir(mode=0o555)
+        if os.getuid() == 0:
+            # Root may write anywhere: be nobody, who must still be able to read the plugin.
+            self.directory.chmod(0o755)
+            source = pathlib.Path(environment()["GST_PLUGIN_PATH"].split(":")[0])
+            plugins = self.directory / "plugins"
+            plugins.mkdir(mode=0o755)
+            for plugin in source.glob("*.so"):
+                shutil.copy(plugin, plugins)
+            env = {"GST_PLUGIN_PATH": str(plugins), "GST_REGISTRY": "/dev/null", "HOME": "/nonexistent"}
+            self.error(self.at(closed / "socket"), closed, "ermission", env=env, uid=NOBODY)
+        else:
+            self.error(self.at(closed / "socket"), closed, "ermission")
+
+    def test_size_too_small(self):
+        # One frame of I420 at 640x480 is 460800 bytes.
+        self.error(f"{self.at()} size=100000", 460800, source=video(5, "format=I420,width=640,height=480"))
+
+    def test_mistyped_property(self):
+        output = self.launch("producer", f"{SMALL} ! mmapsink soket-path={self.socket}").fails()
+        self.assertIn('no property "soket-path"', output)
+        output = self.launch("consumer", f"mmapsrc soket-path={self.socket} ! fakesink").fails()
+        self.assertIn('no property "soket-path"', output)
+
+
+class Formats(LaunchTest):
+    """The bytes that arrive are those of a single process."""
+
+    def test_raw_video(self):
+        for video_format, size in itertools.product(("I420", "NV12", "P010_10LE", "YUY2", "RGBA", "BGRx", "GRAY8"),
+                                                    ("320,height=240", "16,height=16")):
+            with self.subTest(format=video_format, size=size):
+                self.transfer(video(5, f"format={video_format},width={size}"))
+
+    def test_raw_video_of_odd_size(self):
+        # What lies between the end of a row and the next is nobody's: convert to a format whose rows have no such
+        # bytes, and which loses nothing.
+        for video_format, wide in (("I420", "AYUV64"), ("NV12", "AYUV64"), ("P010_10LE", "AYUV64"), ("YUY2", "AYUV64"),
+                                   ("RGBA", "ARGB64"), ("BGRx", "ARGB64"), ("GRAY8", "AYUV64")):
+            with self.subTest(format=video_format):
+                self.transfer(video(5, f"format={video_format},width=333,height=77"),
+                              then=f"videoconvert ! video/x-raw,format={wide}")
+
+    def test_8k(self):
+        self.transfer(video(3, "format=I420,width=7680,height=4320"))
+
+    def test_many_frames(self):
+        # more than any ring has slots
+        self.transfer(video(1500, "format=GRAY8,width=64,height=48"))
+
+    def test_audio(self):
+        for audio_format in ("S16LE", "F32LE"):
+            with self.subTest(format=audio_format):
+                self.transfer(f"audiotestsrc num-buffers=50 ! audio/x-raw,format={audio_format},rate=48000,channels=2")
+
+    def test_h264(self):
+        self.transfer(f"{SMALL} ! x264enc threads=1 key-int-max=5 ! video/x-h264,stream-format=byte-stream")
+
+    def test_vp8(self):
+        self.transfer(f"{SMALL} ! vp8enc deadline=1 threads=1")
+
+    def test_any_caps(self):
+        self.transfer("fakesrc num-buffers=20 sizetype=fixed sizemax=1000 filltype=pattern ! application/x-my-own")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
