@@ -13,12 +13,18 @@
 
 #include "gstmmapallocator.h"
 
+/* How long to wait for a consumer that may keep what it has, the first time; chosen: a frame at 50 Hz. */
+#define STARVED_AFTER_US 20000
+
 struct _GstMmapAllocator
 {
   GstFdAllocator parent;
 
   MmapRegion *region;
   MmapProducer *producer;
+  MmapCancel cancel;            /* never set: waits end by a poke */
+  gint flushing;                /* atomic */
+  gint starved;                 /* atomic: waiting was in vain last time */
 };
 
 G_DEFINE_TYPE (GstMmapAllocator, gst_mmap_allocator, GST_TYPE_FD_ALLOCATOR);
@@ -113,26 +119,83 @@ gst_mmap_allocator_get_region (GstAllocator * allocator)
   return GST_MMAP_ALLOCATOR (allocator)->region;
 }
 
-/* For elements that take an allocator but no pool: audio, encoded streams. */
+MmapProducer *
+gst_mmap_allocator_get_producer (GstAllocator * allocator)
+{
+  return GST_MMAP_ALLOCATOR (allocator)->producer;
+}
+
+void
+gst_mmap_allocator_set_flushing (GstAllocator * allocator, gboolean flushing)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
+
+  g_atomic_int_set (&self->flushing, flushing);
+  mmap_producer_poke (self->producer);
+}
+
+gboolean
+gst_mmap_allocator_is_flushing (GstAllocator * allocator)
+{
+  return g_atomic_int_get (&GST_MMAP_ALLOCATOR (allocator)->flushing);
+}
+
+MmapBlock *
+gst_mmap_allocator_take_block (GstAllocator * allocator, gsize size,
+    gsize align, MmapAllocUse use)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
+  MmapBlock *block = mmap_producer_alloc (self->producer, size, align, use);
+
+  /* The sink has a larger region by now, and this allocator is about to be replaced. */
+  if (block && block->region != self->region)
+    g_clear_pointer (&block, mmap_block_unref);
+  if (block)
+    g_atomic_int_set (&self->starved, FALSE);
+  return block;
+}
+
+gboolean
+gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
+  gint64 timeout_us = -1;
+  gboolean late;
+
+  /* A consumer that has read all its frames may keep them for as long as it likes. Give it a moment, once. */
+  if (!mmap_producer_has_unread (self->producer)) {
+    if (g_atomic_int_get (&self->starved)
+        || mmap_producer_get_held (self->producer) == 0)
+      return FALSE;
+    timeout_us = STARVED_AFTER_US;
+  }
+  if (g_atomic_int_get (&self->flushing))
+    return FALSE;
+  late = mmap_producer_wait (self->producer, &self->cancel, serial,
+      timeout_us) == MMAP_WAIT_TIMEOUT;
+  if (late)
+    g_atomic_int_set (&self->starved, TRUE);
+  return !late && !g_atomic_int_get (&self->flushing);
+}
+
+/* For elements that take an allocator but no pool: audio, encoded streams, decoders with a pool of their own. */
 static GstMemory *
 gst_mmap_allocator_alloc (GstAllocator * allocator, gsize size,
     GstAllocationParams * params)
 {
   GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
   gsize total = size + params->prefix + params->padding;
+  gsize align = params->align + 1;
   MmapBlock *block;
   GstMemory *memory;
+  guint64 serial;
 
-  block = mmap_producer_alloc (self->producer, total, params->align + 1,
-      MMAP_ALLOC_UPSTREAM);
-  if (!block) {
-    mmap_producer_collect (self->producer);
-    block = mmap_producer_alloc (self->producer, total, params->align + 1,
+  do {
+    serial = mmap_producer_collect (self->producer);
+    block = gst_mmap_allocator_take_block (allocator, total, align,
         MMAP_ALLOC_UPSTREAM);
-  }
-  /* Scarce, or of a region that has been replaced meanwhile: the sink copies. */
-  if (block && block->region != self->region)
-    g_clear_pointer (&block, mmap_block_unref);
+  } while (!block && gst_mmap_allocator_wait (allocator, serial));
+  /* The sink copies. */
   if (!block)
     return gst_allocator_alloc (NULL, size, params);
 

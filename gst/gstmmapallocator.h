@@ -19,8 +19,8 @@ G_DECLARE_FINAL_TYPE (GstMmapAllocator, gst_mmap_allocator, GST,
 /**
  * gst_mmap_allocator_new:
  * @region: the region that all its memory lies in
- * @producer: (nullable): if set, gst_allocator_alloc() takes blocks from it, and falls back to system memory when
- *     they are scarce; else memory is only wrapped
+ * @producer: (nullable): if set, gst_allocator_alloc() takes blocks from it, waits for consumers to give some back, and
+ *     falls back to system memory if none is bound to; else memory is only wrapped
  *
  * Returns: (transfer full): an allocator whose memory is fd memory over the one mapping of @region
  */
@@ -39,6 +39,23 @@ GstMemory *gst_mmap_allocator_wrap_item (GstAllocator * allocator,
 
 /* Returns: (transfer none) (nullable): the block that @memory is, or shares a part of; %NULL if it is other memory */
 MmapBlock *gst_mmap_memory_get_block (GstMemory * memory);
+
+/* Takes a block of the allocator's region, without waiting.
+ * Returns: (transfer full) (nullable): %NULL if there is none now, or its producer has another region */
+MmapBlock *gst_mmap_allocator_take_block (GstAllocator * allocator,
+    gsize size, gsize align, MmapAllocUse use);
+
+/* Waits until the number that mmap_producer_collect() gave is not @serial any more. FALSE if that is in vain: nobody is bound to give
+ * a block back, or the allocator is flushing. Any thread. */
+gboolean gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial);
+
+/* Ends all waits, and allows no more until it is unset. Any thread. */
+void gst_mmap_allocator_set_flushing (GstAllocator * allocator,
+    gboolean flushing);
+gboolean gst_mmap_allocator_is_flushing (GstAllocator * allocator);
+
+/* Returns: (transfer none) (nullable): the producer that it was made with */
+MmapProducer *gst_mmap_allocator_get_producer (GstAllocator * allocator);
 
 /* Returns: (transfer none): the region of the allocator's memory */
 MmapRegion *gst_mmap_allocator_get_region (GstAllocator * allocator);

@@ -18,16 +18,12 @@
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_pool_debug);
 #define GST_CAT_DEFAULT gst_mmap_pool_debug
 
-/* How long to wait for a consumer that may keep what it has, the first time; chosen: a frame at 50 Hz. */
-#define STARVED_AFTER_US 20000
-
 struct _GstMmapPool
 {
   GstBufferPool parent;
 
-  MmapProducer *producer;
   GstAllocator *allocator;
-  MmapCancel cancel;
+  MmapProducer *producer;       /* the allocator's */
 
   /* configuration */
   GstVideoInfo info;
@@ -39,10 +35,8 @@ struct _GstMmapPool
 
   GMutex lock;
   GQueue unused;                /* GstBuffer in blocks */
-  gboolean starved;             /* waiting was in vain last time */
   gboolean active;
-  gboolean pool_flushing;
-  gboolean sink_flushing;
+  gboolean flushing;
 };
 
 #define gst_mmap_pool_parent_class parent_class
@@ -99,18 +93,12 @@ static GstMemory *
 gst_mmap_pool_alloc_block (GstMmapPool * self)
 {
   gsize total = self->size + self->params.prefix + self->params.padding;
-  MmapBlock *block;
+  MmapBlock *block = gst_mmap_allocator_take_block (self->allocator, total,
+      self->params.align + 1, MMAP_ALLOC_POOL);
   GstMemory *memory;
 
-  block = mmap_producer_alloc (self->producer, total, self->params.align + 1,
-      MMAP_ALLOC_POOL);
   if (!block)
     return NULL;
-  /* The sink has another region by now; this pool is about to be replaced. */
-  if (block->region != gst_mmap_allocator_get_region (self->allocator)) {
-    mmap_block_unref (block);
-    return NULL;
-  }
   memory = gst_mmap_allocator_wrap_block (self->allocator, block, total);
   gst_memory_resize (memory, self->params.prefix, self->size);
   return memory;
@@ -150,8 +138,6 @@ gst_mmap_pool_take (GstMmapPool * self)
     memory = gst_mmap_pool_alloc_block (self);
     buffer = memory ? gst_mmap_pool_wrap (self, memory) : NULL;
   }
-  if (buffer)
-    self->starved = FALSE;
   return buffer;
 }
 
@@ -161,26 +147,9 @@ gst_mmap_pool_is_flushing (GstMmapPool * self)
   gboolean flushing;
 
   g_mutex_lock (&self->lock);
-  flushing = self->pool_flushing || self->sink_flushing || !self->active;
+  flushing = self->flushing || !self->active;
   g_mutex_unlock (&self->lock);
-  return flushing;
-}
-
-/* Waits for a block. FALSE if that is in vain. */
-static gboolean
-gst_mmap_pool_wait (GstMmapPool * self, guint64 serial)
-{
-  gint64 timeout_us = -1;
-
-  /* A consumer that has read all its frames may keep them for as long as it likes. Give it a moment, once. */
-  if (!mmap_producer_has_unread (self->producer)) {
-    if (self->starved || mmap_producer_get_held (self->producer) == 0)
-      return FALSE;
-    timeout_us = STARVED_AFTER_US;
-  }
-  self->starved = mmap_producer_wait (self->producer, &self->cancel, serial,
-      timeout_us) == MMAP_WAIT_TIMEOUT;
-  return !self->starved;
+  return flushing || gst_mmap_allocator_is_flushing (self->allocator);
 }
 
 static GstFlowReturn
@@ -207,7 +176,8 @@ gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
     if (gst_mmap_pool_is_flushing (self))
       return GST_FLOW_FLUSHING;
 
-    if (!gst_mmap_pool_wait (self, serial)) {
+    if (!gst_mmap_allocator_wait (self->allocator, serial)
+        && !gst_mmap_pool_is_flushing (self)) {
       GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
       *buffer = gst_mmap_pool_wrap (self, gst_allocator_alloc (NULL,
               self->size, &self->params));
@@ -270,7 +240,7 @@ gst_mmap_pool_start (GstBufferPool * pool)
 
   g_mutex_lock (&self->lock);
   self->active = TRUE;
-  self->pool_flushing = FALSE;
+  self->flushing = FALSE;
   g_mutex_unlock (&self->lock);
   return TRUE;
 }
@@ -293,36 +263,24 @@ gst_mmap_pool_stop (GstBufferPool * pool)
 }
 
 static void
-gst_mmap_pool_set_flag (GstMmapPool * self, gboolean * flag, gboolean value)
+gst_mmap_pool_set_flushing (GstMmapPool * self, gboolean flushing)
 {
   g_mutex_lock (&self->lock);
-  *flag = value;
+  self->flushing = flushing;
   g_mutex_unlock (&self->lock);
   mmap_producer_poke (self->producer);
-}
-
-void
-gst_mmap_pool_set_sink_flushing (GstBufferPool * pool, gboolean flushing)
-{
-  GstMmapPool *self = GST_MMAP_POOL (pool);
-
-  gst_mmap_pool_set_flag (self, &self->sink_flushing, flushing);
 }
 
 static void
 gst_mmap_pool_flush_start (GstBufferPool * pool)
 {
-  GstMmapPool *self = GST_MMAP_POOL (pool);
-
-  gst_mmap_pool_set_flag (self, &self->pool_flushing, TRUE);
+  gst_mmap_pool_set_flushing (GST_MMAP_POOL (pool), TRUE);
 }
 
 static void
 gst_mmap_pool_flush_stop (GstBufferPool * pool)
 {
-  GstMmapPool *self = GST_MMAP_POOL (pool);
-
-  gst_mmap_pool_set_flag (self, &self->pool_flushing, FALSE);
+  gst_mmap_pool_set_flushing (GST_MMAP_POOL (pool), FALSE);
 }
 
 static void
@@ -331,7 +289,6 @@ gst_mmap_pool_finalize (GObject * object)
   GstMmapPool *self = GST_MMAP_POOL (object);
 
   g_clear_object (&self->allocator);
-  g_clear_pointer (&self->producer, mmap_producer_unref);
   g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
@@ -361,13 +318,12 @@ gst_mmap_pool_init (GstMmapPool * self)
 }
 
 GstBufferPool *
-gst_mmap_pool_new (MmapProducer * producer)
+gst_mmap_pool_new (GstAllocator * allocator)
 {
   GstMmapPool *self = g_object_new (GST_TYPE_MMAP_POOL, NULL);
-  g_autoptr (MmapRegion) region = mmap_producer_dup_region (producer);
 
   gst_object_ref_sink (self);
-  self->producer = mmap_producer_ref (producer);
-  self->allocator = gst_mmap_allocator_new (region, producer);
+  self->allocator = gst_object_ref (allocator);
+  self->producer = gst_mmap_allocator_get_producer (allocator);
   return GST_BUFFER_POOL_CAST (self);
 }

@@ -15,7 +15,7 @@ G_DECLARE_FINAL_TYPE (GstMmapPool, gst_mmap_pool, GST, MMAP_POOL,
 
 /**
  * gst_mmap_pool_new:
- * @producer: whose current region the buffers lie in
+ * @allocator: with a producer; the buffers lie in its region
  *
  * A pool of raw video frames: GstVideoMeta, any alignment. Acquiring waits for consumers to give frames back; if none
  * is bound to, because upstream itself has the blocks or consumers hold them for long, it hands out system memory, which
@@ -23,9 +23,6 @@ G_DECLARE_FINAL_TYPE (GstMmapPool, gst_mmap_pool, GST, MMAP_POOL,
  *
  * Returns: (transfer full): a pool
  */
-GstBufferPool *gst_mmap_pool_new (MmapProducer * producer);
-
-/* Makes acquiring fail with GST_FLOW_FLUSHING, or work again. Any thread. */
-void gst_mmap_pool_set_sink_flushing (GstBufferPool * pool, gboolean flushing);
+GstBufferPool *gst_mmap_pool_new (GstAllocator * allocator);
 
 G_END_DECLS

@@ -89,12 +89,11 @@ struct _GstMmapSink
 
   /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
   MmapProducer *producer;
-  GstBufferPool *pool;          /* the last one proposed; object lock */
+  GstAllocator *allocator;      /* of the current region */
 
   /* streaming thread */
   MmapCancel cancel;            /* set by unlock() */
   MmapCancel never;             /* for waits in events: they look at the pad */
-  GstAllocator *allocator;      /* of the current region */
   gchar *media;
   GstClockTime stall;           /* see gst_mmap_sink_stalled() */
   guint64 copied;               /* atomic */
@@ -184,30 +183,30 @@ gst_mmap_sink_start (GstBaseSink * sink)
   return TRUE;
 }
 
+/* Ends waits for blocks in upstream threads, which are not in our virtual methods. */
 static void
-gst_mmap_sink_set_pool_flushing (GstMmapSink * self, gboolean flushing)
+gst_mmap_sink_set_flushing (GstMmapSink * self, gboolean flushing)
 {
-  GstBufferPool *pool;
+  GstAllocator *allocator;
 
   GST_OBJECT_LOCK (self);
-  pool = self->pool ? gst_object_ref (self->pool) : NULL;
+  allocator = self->allocator ? gst_object_ref (self->allocator) : NULL;
   GST_OBJECT_UNLOCK (self);
-  if (pool) {
-    gst_mmap_pool_set_sink_flushing (pool, flushing);
-    gst_object_unref (pool);
+  if (allocator) {
+    gst_mmap_allocator_set_flushing (allocator, flushing);
+    gst_object_unref (allocator);
   }
 }
 
+/* @allocator: (transfer full) (nullable) */
 static void
-gst_mmap_sink_replace_pool (GstMmapSink * self, GstBufferPool * pool)
+gst_mmap_sink_take_allocator (GstMmapSink * self, GstAllocator * allocator)
 {
-  GstBufferPool *old;
-
+  gst_mmap_sink_set_flushing (self, TRUE);
   GST_OBJECT_LOCK (self);
-  old = self->pool;
-  self->pool = pool ? gst_object_ref (pool) : NULL;
+  gst_clear_object (&self->allocator);
+  self->allocator = allocator;
   GST_OBJECT_UNLOCK (self);
-  gst_clear_object (&old);
 }
 
 /* Takes back what gst_mmap_sink_stalled() did. */
@@ -227,10 +226,8 @@ gst_mmap_sink_stop (GstBaseSink * sink)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
 
-  gst_mmap_sink_set_pool_flushing (self, TRUE);
+  gst_mmap_sink_take_allocator (self, NULL);
   mmap_producer_close (self->producer);
-  gst_mmap_sink_replace_pool (self, NULL);
-  gst_clear_object (&self->allocator);
   g_clear_pointer (&self->media, g_free);
   gst_mmap_sink_forget_stall (self);
   links_changed (0, self);
@@ -382,9 +379,9 @@ gst_mmap_sink_set_region (GstMmapSink * self, guint64 size)
     gst_mmap_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
-  gst_clear_object (&self->allocator);
   region = mmap_producer_dup_region (self->producer);
-  self->allocator = gst_mmap_allocator_new (region, self->producer);
+  gst_mmap_sink_take_allocator (self,
+      gst_mmap_allocator_new (region, self->producer));
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_CAPABILITIES]);
   return TRUE;
 }
@@ -442,7 +439,7 @@ static gboolean
 gst_mmap_sink_add_pool (GstMmapSink * self, GstQuery * query, GstCaps * caps,
     guint64 frame)
 {
-  GstBufferPool *pool = gst_mmap_pool_new (self->producer);
+  GstBufferPool *pool = gst_mmap_pool_new (self->allocator);
   GstStructure *config = gst_buffer_pool_get_config (pool);
 
   gst_buffer_pool_config_set_params (config, caps, frame, 0, 0);
@@ -451,7 +448,6 @@ gst_mmap_sink_add_pool (GstMmapSink * self, GstQuery * query, GstCaps * caps,
     return FALSE;
   }
   gst_query_add_allocation_pool (query, pool, frame, 0, 0);
-  gst_mmap_sink_replace_pool (self, pool);
   gst_object_unref (pool);
   return TRUE;
 }
@@ -579,6 +575,7 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer, gboolean * waited)
   GstFlowReturn flow;
 
   if (copy) {
+    GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
     flow = gst_mmap_sink_copy (self, buffer, size, &block, waited);
     if (flow != GST_FLOW_OK)
       return flow;
@@ -588,6 +585,7 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer, gboolean * waited)
   gst_mmap_sink_stamp (self, &frame);
   frame.size = size;
   if (copy) {
+    GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
     frame.offset = block->offset;
     return gst_mmap_sink_publish (self, &frame, block,
         (GDestroyNotify) mmap_block_unref, block, waited);
@@ -653,10 +651,10 @@ gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event)
       }
       break;
     case GST_EVENT_FLUSH_START:
-      gst_mmap_sink_set_pool_flushing (self, TRUE);
+      gst_mmap_sink_set_flushing (self, TRUE);
       break;
     case GST_EVENT_FLUSH_STOP:
-      gst_mmap_sink_set_pool_flushing (self, FALSE);
+      gst_mmap_sink_set_flushing (self, FALSE);
       gst_mmap_sink_forget_stall (self);
       mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
       break;
