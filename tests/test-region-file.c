@@ -333,6 +333,37 @@ test_not_a_file (void)
   g_free (target);
 }
 
+/* What is no regular file may take the path after it was looked at: then it
+ * is opened, but not followed, and nobody waits for it. */
+static void
+look_and_open (gconstpointer data)
+{
+  const char *const *paths = data;
+
+  fail_system_call (SYS_newfstatat, 3, AT_SYMLINK_NOFOLLOW, EACCES);
+  refuse_open (paths[0], 0, MMAP_ERROR_FILE, "symbolic links");
+  refuse_open (paths[1], 0, MMAP_ERROR_FILE, "regular file");
+}
+
+static void
+test_open_replaced (void)
+{
+  char *target = leak_check_path ("target");
+  char *link = leak_check_path ("link");
+  char *fifo = leak_check_path ("fifo");
+
+  make_stale (target);
+  g_assert_cmpint (symlink (target, link), ==, 0);
+  g_assert_cmpint (mkfifo (fifo, 0600), ==, 0);
+  run_in_child (look_and_open, (const char *const[]) { link, fifo });
+  g_unlink (target);
+  g_unlink (link);
+  g_unlink (fifo);
+  g_free (target);
+  g_free (link);
+  g_free (fifo);
+}
+
 static void
 test_no_directory (void)
 {
@@ -638,6 +669,8 @@ starter (const Start * start)
       : error->code == MMAP_ERROR_EXISTS ? 'x' : '?';
   g_assert_cmpint (write (start->result, &byte, 1), ==, 1);
   g_assert_cmpint (read (start->end, &byte, 1), ==, 0);
+  g_clear_pointer (&region, mmap_region_unref);
+  g_clear_error (&error);
   _exit (0);
 }
 
@@ -737,6 +770,7 @@ come_and_go (const char *path, Tally * tally, guint seed)
       mmap_region_unlink (region);
     mmap_region_unref (region);
   }
+  g_rand_free (rand);
   _exit (0);
 }
 
@@ -781,6 +815,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/region-file/in-use", test_in_use);
   leak_check_add_test ("/region-file/not-a-region", test_not_a_region);
   leak_check_add_test ("/region-file/not-a-file", test_not_a_file);
+  leak_check_add_test ("/region-file/open-replaced", test_open_replaced);
   leak_check_add_test ("/region-file/no-directory", test_no_directory);
   leak_check_add_test ("/region-file/permission", test_permission);
   leak_check_add_test ("/region-file/no-space", test_no_space);

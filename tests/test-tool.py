@@ -332,6 +332,7 @@ class Fields(ToolCase):
                           ((1 << 40) + 1, "token_index"), ((1 << 63) - 1, "token_index"),
                           (0, "header"), (512, "header"), (8191, "header")):
             self.both(["(token-index)", reason], dict(self.fields, token_index=n))
+        self.both(["(token-index)", "within size, 64"], dict(self.fields, size=64, token_index=0))
         for n in (0, 7):
             self.both(["(token-index)", "at least 8"], dict(self.fields, token_index=n), "--raw")
 
@@ -360,6 +361,7 @@ class Fields(ToolCase):
         for text in ("", " ", "{", good[:-1], good + "}", good + good, "[" + good + "]", "5", "null", '"x"',
                      "{'file': 1}", "var x = " + good, "nonsense", good + "x", "x" + good, good + ",", "/* */" + good, '{"file" "a"}',
                      "[" * 30000, '{"a":' * 5000,
+                     good[:-1] + ', "x": ' + "[" * 1000 + "]" * 1000 + "}", good[:-1] + ', "x": ' + "[" * 30000,
                      good[:-1] + ', "size": 1048576}', " " * 40000 + good, good[:-1] + ', "x": "' + "y" * 40000 + '"}'):
             for command in ("answer", "verify"):
                 self.refuse("(message)", command, stdin=text.encode())
