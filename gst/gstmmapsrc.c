@@ -69,6 +69,9 @@ struct _GstMmapSrc
   gboolean new_segment;
   GstClockTimeDiff shift;       /* that was applied to it */
 
+  gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
+  GstClockTime probe_dts;
+
   gboolean downstream_has_video_meta;
   guint64 latency;              /* of the producing pipeline; object lock */
   guint64 copied;               /* atomic */
@@ -358,6 +361,36 @@ gst_mmap_src_copy_to_default_layout (GstMmapSrc * self, GstBuffer * buffer)
   return copy;
 }
 
+static GstPadProbeReturn
+restore_time_stamps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMmapSrc *self = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+
+  GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DTS (buffer) = self->probe_dts;
+  self->probe = 0;
+  return GST_PAD_PROBE_REMOVE;
+}
+
+/* The base class makes up time stamps for a buffer that has none, between create() and the pad: what the producer sent
+ * is put back there. */
+static void
+gst_mmap_src_keep_time_stamps (GstMmapSrc * self, GstBuffer * buffer)
+{
+  GstPad *pad = GST_BASE_SRC_PAD (self);
+
+  /* One that was meant for a buffer which the base class dropped, because it was flushing. */
+  if (self->probe)
+    gst_pad_remove_probe (pad, self->probe);
+  self->probe = 0;
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    return;
+  self->probe_dts = GST_BUFFER_DTS (buffer);
+  self->probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER,
+      restore_time_stamps, self, NULL);
+}
+
 static GstFlowReturn
 gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
@@ -385,6 +418,7 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
   if (self->discont)
     GST_BUFFER_FLAG_SET (made, GST_BUFFER_FLAG_DISCONT);
   self->discont = FALSE;
+  gst_mmap_src_keep_time_stamps (self, made);
   *buffer = made;
   return GST_FLOW_OK;
 }

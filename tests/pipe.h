@@ -72,7 +72,7 @@ char *pipe_socket_path (void);
 /* SHA-256 of a buffer as in PipeFrame. Returns: (transfer full) */
 char *pipe_hash (GstBuffer * buffer, GstCaps * caps);
 
-/* Loads the plugin and runs the tests; at the end no object may be left. */
+/* Registers the elements and runs the tests; at the end no object may be left. */
 int pipe_test_main (int argc, char **argv, void (*add_tests) (void));
 
 G_END_DECLS
