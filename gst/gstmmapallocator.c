@@ -134,12 +134,6 @@ gst_mmap_allocator_set_flushing (GstAllocator * allocator, gboolean flushing)
   mmap_producer_poke (self->producer);
 }
 
-gboolean
-gst_mmap_allocator_is_flushing (GstAllocator * allocator)
-{
-  return g_atomic_int_get (&GST_MMAP_ALLOCATOR (allocator)->flushing);
-}
-
 MmapBlock *
 gst_mmap_allocator_take_block (GstAllocator * allocator, gsize size,
     gsize align, MmapAllocUse use)

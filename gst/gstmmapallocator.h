@@ -49,10 +49,10 @@ MmapBlock *gst_mmap_allocator_take_block (GstAllocator * allocator,
  * a block back, or the allocator is flushing. Any thread. */
 gboolean gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial);
 
-/* Ends all waits, and allows no more until it is unset. Any thread. */
+/* Ends all waits, and allows no more until it is unset: whoever allocates gets system memory at once, and learns from the sink's pad
+ * that it is flushing, or that there is a new allocator. Any thread. */
 void gst_mmap_allocator_set_flushing (GstAllocator * allocator,
     gboolean flushing);
-gboolean gst_mmap_allocator_is_flushing (GstAllocator * allocator);
 
 /* Returns: (transfer none) (nullable): the producer that it was made with */
 MmapProducer *gst_mmap_allocator_get_producer (GstAllocator * allocator);

@@ -20,6 +20,10 @@
     | GST_SEGMENT_FLAG_TRICKMODE_FORWARD_PREDICTED \
     | GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO)
 
+/* Opening brackets in caps; chosen: far above any caps of a stream, and a twentieth of what the stack of a thread (8 MiB)
+ * was measured to take. */
+#define MAX_BRACKETS 1000
+
 void
 gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire)
 {
@@ -64,11 +68,32 @@ gst_mmap_segment_from_wire (gconstpointer data, gsize size,
   return TRUE;
 }
 
+/* Each of these may make the parser of GStreamer call itself. */
+static gboolean
+is_deep (const char *string)
+{
+  guint n = 0;
+
+  for (; (string = strpbrk (string, "{[<")); string++)
+    n++;
+  return n > MAX_BRACKETS;
+}
+
 GstCaps *
 gst_mmap_caps_from_wire (gconstpointer data, gsize size)
 {
-  g_autofree char *string = g_strndup (data, size);
+  g_autofree char *string = NULL;
+  GstCaps *caps;
 
-  return g_utf8_validate (string, -1, NULL) ? gst_caps_from_string (string) :
-      NULL;
+  /* A NUL inside is refused, too. */
+  if (size == 0 || !g_utf8_validate_len (data, size, NULL))
+    return NULL;
+  string = g_strndup (data, size);
+  if (is_deep (string))
+    return NULL;
+  caps = gst_caps_from_string (string);
+  /* ANY, EMPTY, ranges: no stream has such caps. */
+  if (caps && !gst_caps_is_fixed (caps))
+    gst_clear_caps (&caps);
+  return caps;
 }

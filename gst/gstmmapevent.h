@@ -17,7 +17,7 @@ void gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire);
 gboolean gst_mmap_segment_from_wire (gconstpointer data, gsize size,
     GstSegment * segment);
 
-/* Returns: (transfer full) (nullable): the caps of @size characters at @data; %NULL if they are malformed */
+/* Returns: (transfer full) (nullable): the caps of @size characters at @data; %NULL if they are malformed or not fixed */
 GstCaps *gst_mmap_caps_from_wire (gconstpointer data, gsize size);
 
 G_END_DECLS

@@ -16,6 +16,13 @@
 #define FLAGS_MASK (~(guint64) (GST_BUFFER_FLAG_TAG_MEMORY \
     | GST_BUFFER_FLAG_SYNC_AFTER | (GST_MINI_OBJECT_FLAG_LAST - 1)))
 
+/* Pictures with a longer side are refused; chosen: far above any picture, and bytes of a row still fit into an int. */
+#define MAX_SIDE_PIXELS (1 << 24)
+
+/* RGB8P: 256 colours of 4 bytes each. */
+#define PALETTE_PLANE 1
+#define PALETTE_BYTES (256 * 4)
+
 void
 gst_mmap_frame_describe (GstBuffer * buffer, MmapDescriptor * frame)
 {
@@ -59,14 +66,64 @@ gst_mmap_frame_restore (const MmapDescriptor * frame, GstBuffer * buffer)
   GST_BUFFER_OFFSET_END (buffer) = frame->frame_offset_end;
 }
 
-/* Rows of plane @plane; exact for every format whose first component in a plane covers it. */
-static guint
-plane_rows (const GstVideoFormatInfo * format, guint plane, guint height)
+/* The format that a producer names; NULL if it is not known here: gst_video_format_get_info() takes that for a bug of its
+ * caller. */
+static const GstVideoFormatInfo *
+find_format (guint32 format)
 {
-  gint components[GST_VIDEO_MAX_COMPONENTS];
+  if (format == GST_VIDEO_FORMAT_UNKNOWN
+      || !gst_video_format_to_string (format))
+    return NULL;
+  return gst_video_format_get_info (format);
+}
 
-  gst_video_format_info_component (format, plane, components);
-  return GST_VIDEO_FORMAT_INFO_SCALE_HEIGHT (format, components[0], height);
+/* Bytes of each row of a plane that elements read: whole pixels of all components that are in it; 0 if unknown. */
+static guint64
+row_bytes (const GstVideoFormatInfo * format, const gint * components,
+    const MmapDescriptor * frame, guint plane)
+{
+  GstVideoInfo info;
+  guint64 bytes = 0;
+  guint i;
+
+  for (i = 0; i < GST_VIDEO_MAX_COMPONENTS && components[i] >= 0; i++) {
+    gint component = components[i];
+    guint64 width =
+        GST_VIDEO_FORMAT_INFO_SCALE_WIDTH (format, component, frame->width);
+
+    bytes =
+        MAX (bytes, width * GST_VIDEO_FORMAT_INFO_PSTRIDE (format, component));
+  }
+  /* Pixels of v210 and its like don't begin at bytes: these formats have only a default. */
+  if (bytes == 0 && gst_video_info_set_format (&info, frame->video_format,
+          frame->width, 1))
+    bytes = GST_VIDEO_INFO_PLANE_STRIDE (&info, plane);
+  return bytes;
+}
+
+/* The stride of a tiled format is its number of tiles, across and down. */
+static gboolean
+tiles_fit (const MmapDescriptor * frame, const GstVideoFormatInfo * format,
+    guint plane, guint64 room)
+{
+  gint stride = frame->plane_stride[plane], least;
+  guint64 across = GST_VIDEO_TILE_X_TILES (stride);
+  guint64 down = GST_VIDEO_TILE_Y_TILES (stride);
+  GstVideoInfo info;
+
+  if (!gst_video_info_set_format (&info, frame->video_format, frame->width,
+          frame->height))
+    return FALSE;
+  least = GST_VIDEO_INFO_PLANE_STRIDE (&info, plane);
+  if (across < (guint) GST_VIDEO_TILE_X_TILES (least)
+      || down < (guint) GST_VIDEO_TILE_Y_TILES (least))
+    return FALSE;
+  /* Pairs of tiles: with an odd number the last ones would lie behind the plane. */
+  if (GST_VIDEO_FORMAT_INFO_TILE_MODE (format) ==
+      GST_VIDEO_TILE_MODE_ZFLIPZ_2X2 && across % 2 != 0)
+    return FALSE;
+  return across * down * GST_VIDEO_FORMAT_INFO_TILE_SIZE (format,
+      plane) <= room;
 }
 
 static gboolean
@@ -75,16 +132,24 @@ plane_fits (const MmapDescriptor * frame, const GstVideoFormatInfo * format,
 {
   guint64 offset = frame->plane_offset[plane];
   gint stride = frame->plane_stride[plane];
-  guint64 rows;
+  gint components[GST_VIDEO_MAX_COMPONENTS];
+  guint64 room, rows, bytes;
 
-  if (offset >= frame->size)
+  if (offset > frame->size || stride <= 0)
     return FALSE;
-  /* The stride of a tiled format counts tiles: what it spans is checked by whoever reads tiles. */
+  room = frame->size - offset;
   if (GST_VIDEO_FORMAT_INFO_IS_TILED (format))
-    return TRUE;
-  rows = plane_rows (format, plane, frame->height);
-  return stride > 0
-      && (rows == 0 || (rows - 1) * (guint64) stride < frame->size - offset);
+    return tiles_fit (frame, format, plane, room);
+  if (GST_VIDEO_FORMAT_INFO_HAS_PALETTE (format) && plane == PALETTE_PLANE)
+    return room >= PALETTE_BYTES;
+
+  gst_video_format_info_component (format, plane, components);
+  rows = GST_VIDEO_FORMAT_INFO_SCALE_HEIGHT (format, components[0],
+      frame->height);
+  bytes = row_bytes (format, components, frame, plane);
+  /* Less than 2^24 rows of less than 2^31 bytes: no overflow. */
+  return bytes > 0 && bytes <= room
+      && (rows - 1) * (guint64) stride <= room - bytes;
 }
 
 gboolean
@@ -99,8 +164,11 @@ gst_mmap_frame_restore_video (const MmapDescriptor * frame, GstBuffer * buffer)
 
   if (frame->n_planes == 0)
     return TRUE;
-  format = gst_video_format_get_info (frame->video_format);
+  format = find_format (frame->video_format);
   if (!format || GST_VIDEO_FORMAT_INFO_N_PLANES (format) != frame->n_planes)
+    return FALSE;
+  if (frame->width == 0 || frame->width > MAX_SIDE_PIXELS || frame->height == 0
+      || frame->height > MAX_SIDE_PIXELS)
     return FALSE;
   for (i = 0; i < frame->n_planes; i++) {
     if (!plane_fits (frame, format, i))

@@ -149,7 +149,7 @@ gst_mmap_pool_is_flushing (GstMmapPool * self)
   g_mutex_lock (&self->lock);
   flushing = self->flushing || !self->active;
   g_mutex_unlock (&self->lock);
-  return flushing || gst_mmap_allocator_is_flushing (self->allocator);
+  return flushing;
 }
 
 static GstFlowReturn

@@ -240,7 +240,8 @@ gst_mmap_sink_unlock (GstBaseSink * sink)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
 
-  mmap_producer_set_cancelled (self->producer, &self->cancel, TRUE);
+  if (self->producer)
+    mmap_producer_set_cancelled (self->producer, &self->cancel, TRUE);
   return TRUE;
 }
 
@@ -249,7 +250,8 @@ gst_mmap_sink_unlock_stop (GstBaseSink * sink)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
 
-  mmap_producer_set_cancelled (self->producer, &self->cancel, FALSE);
+  if (self->producer)
+    mmap_producer_set_cancelled (self->producer, &self->cancel, FALSE);
   return TRUE;
 }
 
@@ -461,7 +463,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   GstCaps *caps;
 
   gst_query_parse_allocation (query, &caps, &need_pool);
-  if (!caps)
+  if (!caps || !self->producer)
     return FALSE;
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
 
@@ -806,6 +808,9 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       break;
     case PROP_WAIT_FOR_CONNECTION:
       self->wait_for_connection = g_value_get_boolean (value);
+      /* A frame may be waiting. */
+      if (self->producer)
+        mmap_producer_poke (self->producer);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);

@@ -97,7 +97,9 @@ gst_mmap_src_start (GstBaseSrc * src)
   g_autoptr (GError) error = NULL;
   MmapConsumer *consumer;
 
+  GST_OBJECT_LOCK (self);
   consumer = mmap_consumer_new (self->socket_path, &error);
+  GST_OBJECT_UNLOCK (self);
   if (!consumer) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
     return FALSE;
@@ -165,16 +167,20 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
 static gboolean
 gst_mmap_src_push_segment (GstMmapSrc * self)
 {
+  GstBaseSrc *src = GST_BASE_SRC (self);
   GstSegment segment = self->segment;
 
   if (segment.format == GST_FORMAT_TIME && self->shift != 0)
     gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
   GST_DEBUG_OBJECT (self, "shift %" GST_STIME_FORMAT ", %" GST_SEGMENT_FORMAT,
       GST_STIME_ARGS (self->shift), &segment);
-  if (segment.format == GST_BASE_SRC (self)->segment.format)
-    return gst_base_src_new_segment (GST_BASE_SRC (self), &segment);
-  return gst_pad_push_event (GST_BASE_SRC_PAD (self),
-      gst_event_new_segment (&segment));
+  if (segment.format != src->segment.format) {
+    /* The base class lets the format be set only before it starts. */
+    GST_OBJECT_LOCK (self);
+    gst_segment_init (&src->segment, segment.format);
+    GST_OBJECT_UNLOCK (self);
+  }
+  return gst_base_src_new_segment (src, &segment);
 }
 
 static gboolean

@@ -241,19 +241,31 @@ gboolean
 mmap_producer_set_region (MmapProducer * producer, guint64 size,
     const char *media, GError ** error)
 {
-  MmapRegion *region = producer_new_region (producer, size, error);
+  MmapRegion *region;
   MmapArena *old;
   guint i;
 
+  if (producer->closed) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer is closed");
+    return FALSE;
+  }
+  region = producer_new_region (producer, size, error);
   if (!region)
     return FALSE;
   mmap_region_populate (region);
 
   g_mutex_lock (&producer->lock);
+  if (producer->closed) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer was closed");
+    mmap_region_unlink (region);
+    mmap_region_unref (region);
+    mmap_producer_unlock (producer);
+    return FALSE;
+  }
   old = producer->arena;
   producer->arena = arena_new (region);
-  g_free (producer->media);
-  producer->media = g_strdup (media);
   if (!mmap_producer_move_sticky_locked (producer)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
         "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
@@ -264,6 +276,8 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
     mmap_producer_unlock (producer);
     return FALSE;
   }
+  g_free (producer->media);
+  producer->media = g_strdup (media);
   for (i = 0; i < MMAP_MAX_LINKS; i++) {
     MmapProducerLink *link = producer->links[i];
 

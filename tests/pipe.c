@@ -85,6 +85,7 @@ on_handoff (GstElement * out, GstBuffer * buffer, GstPad * pad, gpointer data)
   frame->running_time = GST_CLOCK_TIME_NONE;
   if (event) {
     gst_event_parse_segment (event, &segment);
+    frame->format = segment->format;
     if (segment->format == GST_FORMAT_TIME)
       frame->running_time = gst_segment_to_running_time (segment,
           GST_FORMAT_TIME, frame->pts);
@@ -296,6 +297,7 @@ pipe_assert_same (Pipe * one, Pipe * two)
 
     g_assert_cmpstr (a->pixels, ==, b->pixels);
     g_assert_cmpstr (a->caps, ==, b->caps);
+    g_assert_cmpint (a->format, ==, b->format);
     g_assert_cmpuint (a->pts, ==, b->pts);
     g_assert_cmpuint (a->dts, ==, b->dts);
     g_assert_cmpuint (a->duration, ==, b->duration);

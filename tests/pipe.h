@@ -20,6 +20,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GstClockTime pts, dts, duration, running_time;
+  GstFormat format;             /* of the segment */
   guint64 offset, offset_end;
   guint flags;
   gsize size;
