@@ -516,6 +516,107 @@ test_wait_moves_stream (void)
   pipe_free (producer);
 }
 
+/* A frame that waits for a consumer goes on when it need not wait any more. */
+static void
+test_stops_waiting_for_connection (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new (SOURCE "mmapsink name=sink sync=false "
+      "socket-path=%s", path);
+
+  pipe_set_state (producer, GST_STATE_PLAYING);
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "frames"), ==, 0);
+  g_object_set (pipe_get (producer, "sink"), "wait-for-connection", FALSE,
+      NULL);
+  pipe_wait_eos (producer);
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "unsent"), ==, 5);
+  pipe_free (producer);
+}
+
+/* One frame is written once, whatever the number of consumers, and each gets every one. */
+static void
+test_several_consumers (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc num-buffers=300 pattern=snow ! "
+      "video/x-raw,width=64,height=48,format=RGB ! tee name=t ! queue ! "
+      "fakesink name=out sync=false t. ! queue ! "
+      "mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumers[8];
+  guint i;
+
+  pipe_set_state (producer, GST_STATE_PAUSED);
+  for (i = 0; i < G_N_ELEMENTS (consumers); i++) {
+    consumers[i] = pipe_new ("mmapsrc socket-path=%s ! fakesink name=out "
+        "sync=false", path);
+    pipe_play (consumers[i]);
+  }
+  pipe_wait_uint (producer, "sink", "num-clients", 8);
+  pipe_play (producer);
+  for (i = 0; i < G_N_ELEMENTS (consumers); i++) {
+    pipe_wait_eos (consumers[i]);
+    pipe_assert_same (producer, consumers[i]);
+    pipe_free (consumers[i]);
+  }
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "frames"), ==, 300);
+  pipe_free (producer);
+}
+
+/* Upstream keeps the buffers of the old region's pool in a queue while the region grows. */
+static void
+test_growth_with_full_queue (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  const char *description = "videotestsrc num-buffers=50 pattern=snow ! "
+      "video/x-raw,width=320,height=240,format=I420 ! c.  "
+      "videotestsrc num-buffers=50 pattern=snow ! "
+      "video/x-raw,width=1280,height=720,format=RGBA ! c. concat name=c ! "
+      "queue max-size-buffers=200 max-size-bytes=0 max-size-time=0";
+  Pipe *reference = pipe_new ("%s ! fakesink name=out sync=false", description);
+  Pipe *producer = pipe_new ("%s ! mmapsink name=sink sync=false "
+      "socket-path=%s", description, path);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! "
+      "fakesink name=out sync=false", path);
+
+  pipe_play (reference);
+  pipe_wait_eos (reference);
+  /* The queue fills up, until the pool is empty, before there is a consumer. */
+  pipe_set_state (producer, GST_STATE_PLAYING);
+  pipe_play (consumer);
+  pipe_wait_eos (consumer);
+  pipe_assert_same (reference, consumer);
+  pipe_free (consumer);
+  pipe_free (producer);
+  pipe_free (reference);
+}
+
+/* A consumer that pauses holds the producer up, and misses nothing. */
+static void
+test_consumer_pauses (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc num-buffers=500 ! "
+      "video/x-raw,width=64,height=48 ! "
+      "mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! "
+      "fakesink name=out async=false sync=false", path);
+  guint i;
+
+  pipe_play (producer);
+  for (i = 0; i < 10; i++) {
+    pipe_set_state (consumer, GST_STATE_PLAYING);
+    pipe_wait_frames (consumer, i * 20 + 1);
+    pipe_set_state (consumer, GST_STATE_PAUSED);
+  }
+  pipe_play (consumer);
+  pipe_wait_eos (consumer);
+  g_assert_cmpuint (consumer->frames->len, ==, 500);
+  for (i = 0; i < 500; i++)
+    g_assert_cmpuint (pipe_get_frame (consumer, i)->offset, ==, i);
+  pipe_free (consumer);
+  pipe_free (producer);
+}
+
 static void
 test_garbage_on_the_socket (void)
 {
@@ -574,6 +675,12 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/ten-consumers-in-turn",
       test_ten_consumers_in_turn);
   leak_check_add_test ("/mmapsink/wait-moves-stream", test_wait_moves_stream);
+  leak_check_add_test ("/mmapsink/stops-waiting-for-connection",
+      test_stops_waiting_for_connection);
+  leak_check_add_test ("/mmapsink/several-consumers", test_several_consumers);
+  leak_check_add_test ("/mmapsink/growth-with-full-queue",
+      test_growth_with_full_queue);
+  leak_check_add_test ("/mmapsink/consumer-pauses", test_consumer_pauses);
   leak_check_add_test ("/mmapsink/garbage-on-the-socket",
       test_garbage_on_the_socket);
 }
