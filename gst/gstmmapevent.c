@@ -40,6 +40,22 @@ gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire)
   wire->duration = segment->duration;
 }
 
+/* What GStreamer takes for granted, and complains of as a bug of its caller. */
+static gboolean
+makes_sense (const MmapSegment * wire)
+{
+  guint64 stop = wire->stop;
+
+  if (!gst_format_get_details (wire->format) || wire->rate == 0.0
+      || wire->applied_rate == 0.0 || !isfinite (wire->rate)
+      || !isfinite (wire->applied_rate))
+    return FALSE;
+  /* Backwards begins at the end: there must be one. */
+  if (stop == MMAP_TIME_NONE && wire->duration != MMAP_TIME_NONE)
+    stop = wire->start + wire->duration;
+  return wire->rate > 0.0 || (stop != MMAP_TIME_NONE && stop >= wire->offset);
+}
+
 gboolean
 gst_mmap_segment_from_wire (gconstpointer data, gsize size,
     GstSegment * segment)
@@ -49,9 +65,7 @@ gst_mmap_segment_from_wire (gconstpointer data, gsize size,
   if (size != sizeof wire)
     return FALSE;
   memcpy (&wire, data, sizeof wire);
-  if (!gst_format_get_details (wire.format) || wire.rate == 0.0
-      || wire.applied_rate == 0.0 || !isfinite (wire.rate)
-      || !isfinite (wire.applied_rate))
+  if (!makes_sense (&wire))
     return FALSE;
 
   gst_segment_init (segment, wire.format);

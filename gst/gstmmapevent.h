@@ -13,7 +13,7 @@ G_BEGIN_DECLS
 
 void gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire);
 
-/* FALSE if @data is no segment: wrong size, unknown format, a rate of 0 */
+/* FALSE if @data is no segment: wrong size, unknown format, a rate of 0, backwards without an end */
 gboolean gst_mmap_segment_from_wire (gconstpointer data, gsize size,
     GstSegment * segment);
 

@@ -18,6 +18,8 @@
 
 /* Pictures with a longer side are refused; chosen: far above any picture, and bytes of a row still fit into an int. */
 #define MAX_SIDE_PIXELS (1 << 24)
+/* The same of tiled formats: a stride has 15 bits for the number of tiles down, and the smallest are 4 pixels high. */
+#define MAX_TILED_SIDE_PIXELS (1 << 16)
 
 /* RGB8P: 256 colours of 4 bytes each. */
 #define PALETTE_PLANE 1
@@ -94,10 +96,11 @@ row_bytes (const GstVideoFormatInfo * format, const gint * components,
     bytes =
         MAX (bytes, width * GST_VIDEO_FORMAT_INFO_PSTRIDE (format, component));
   }
-  /* Pixels of v210 and its like don't begin at bytes: these formats have only a default. */
+  /* Pixels of v210 and its like don't begin at bytes: elements read the default row, and copy all of a longer one. */
   if (bytes == 0 && gst_video_info_set_format (&info, frame->video_format,
           frame->width, 1))
-    bytes = GST_VIDEO_INFO_PLANE_STRIDE (&info, plane);
+    bytes = MAX (GST_VIDEO_INFO_PLANE_STRIDE (&info, plane),
+        frame->plane_stride[plane]);
   return bytes;
 }
 
@@ -111,7 +114,9 @@ tiles_fit (const MmapDescriptor * frame, const GstVideoFormatInfo * format,
   guint64 down = GST_VIDEO_TILE_Y_TILES (stride);
   GstVideoInfo info;
 
-  if (!gst_video_info_set_format (&info, frame->video_format, frame->width,
+  if (frame->width > MAX_TILED_SIDE_PIXELS
+      || frame->height > MAX_TILED_SIDE_PIXELS
+      || !gst_video_info_set_format (&info, frame->video_format, frame->width,
           frame->height))
     return FALSE;
   least = GST_VIDEO_INFO_PLANE_STRIDE (&info, plane);

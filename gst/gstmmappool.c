@@ -63,7 +63,8 @@ gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
   GstCaps *caps;
 
   if (!gst_buffer_pool_config_get_params (config, &caps, &size, &min, &max)
-      || !caps || !gst_video_info_from_caps (&self->info, caps)) {
+      || !caps || !gst_video_info_from_caps (&self->info, caps)
+      || GST_VIDEO_INFO_FORMAT (&self->info) == GST_VIDEO_FORMAT_ENCODED) {
     GST_WARNING_OBJECT (pool, "not configured with raw video caps: %"
         GST_PTR_FORMAT, caps);
     return FALSE;

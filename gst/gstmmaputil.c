@@ -70,15 +70,21 @@ monotonic_now (void)
   return GST_TIMESPEC_TO_TIME (now);
 }
 
+/* Whether its time is CLOCK_MONOTONIC itself. Clocks of the network (PTP, NTP) are system clocks, too: by their type, and by
+ * what they say in "clock-type". */
 static gboolean
 is_monotonic (GstClock * clock)
 {
   GstClockType type = GST_CLOCK_TYPE_REALTIME;
+  GstClockTime internal, external, numerator, denominator;
 
-  if (!GST_IS_SYSTEM_CLOCK (clock))
+  if (G_OBJECT_TYPE (clock) != GST_TYPE_SYSTEM_CLOCK)
     return FALSE;
   g_object_get (clock, "clock-type", &type, NULL);
-  return type == GST_CLOCK_TYPE_MONOTONIC;
+  gst_clock_get_calibration (clock, &internal, &external, &numerator,
+      &denominator);
+  return type == GST_CLOCK_TYPE_MONOTONIC && internal == external
+      && numerator == denominator;
 }
 
 GstClockTime

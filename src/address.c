@@ -189,12 +189,24 @@ lock_directory (const char *path)
   return -1;
 }
 
+/* Whether somebody may listen at @path. Who has so many waiting that no more fit is alive, too. */
+static gboolean
+is_alive (const char *path)
+{
+  g_autoptr (GSocketAddress) socket_address = address_parse (path, NULL);
+  g_autoptr (GSocket) probe = socket_new (NULL);
+  g_autoptr (GError) cause = NULL;
+
+  return !socket_address || !probe
+      || g_socket_connect (probe, socket_address, NULL, &cause)
+      || !(g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
+      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND));
+}
+
 /* Removes the socket file at @path if nobody listens on it. */
 static gboolean
 remove_stale (const char *path, GError ** error)
 {
-  g_autoptr (GError) cause = NULL;
-  g_autoptr (GSocket) probe = NULL;
   struct stat st;
 
   if (lstat (path, &st) < 0)
@@ -206,8 +218,7 @@ remove_stale (const char *path, GError ** error)
     return FALSE;
   }
 
-  probe = mmap_address_connect (path, &cause);
-  if (probe || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
+  if (is_alive (path)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
         "The socket %s is in use by another process: stop it, or choose "
         "another socket-path", path);

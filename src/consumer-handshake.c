@@ -54,14 +54,15 @@ search (MmapConsumer * consumer, GError ** error)
   if (!address)
     return FALSE;
   consumer->socket = mmap_address_connect (address, &cause);
-  if (consumer->socket && say_hello (consumer, &cause)) {
+  /* A producer that has refused already doesn't hear it: what it said is still to be read. */
+  if (consumer->socket && (say_hello (consumer, &cause)
+          || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
     consumer->state = CONSUMER_GREETED;
     return TRUE;
   }
   g_clear_object (&consumer->socket);
   /* The default directory is made by the producer. */
   if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
-      && !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED)
       && (consumer->address
           || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY)))
     g_propagate_error (error, g_steal_pointer (&cause));
@@ -270,8 +271,10 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
     if (consumer->state == CONSUMER_UP)
       return MMAP_NEXT_CONNECTED;
     /* It went before the link was up: as if it had not been there. */
-    if (consumer->hung_up)
+    if (consumer->hung_up) {
       mmap_consumer_disconnect (consumer);
+      wait_for (consumer, -1, SEARCH_INTERVAL_MS);
+    }
   }
   return MMAP_NEXT_CANCELLED;
 

@@ -236,11 +236,14 @@ try_next (MmapConsumer * consumer, MmapItem * item, MmapNextResult * next,
     /* Frames first: once a frame is seen, so is every event before it. */
     MmapRingResult frame_there = mmap_ring_peek (frames, &item->descriptor);
     MmapRingResult event_there = mmap_ring_peek (events, &event);
-    gboolean frame = frame_there == MMAP_RING_OK
-        && (event_there != MMAP_RING_OK
-        || item->descriptor.sequence < event.sequence);
     MmapRingResult popped;
+    gboolean frame;
 
+    /* Both may have come since the first look, the frame before the event. */
+    if (frame_there == MMAP_RING_WAIT && event_there == MMAP_RING_OK)
+      frame_there = mmap_ring_peek (frames, &item->descriptor);
+    frame = frame_there == MMAP_RING_OK && (event_there != MMAP_RING_OK
+        || item->descriptor.sequence < event.sequence);
     if (frame_there == MMAP_RING_BROKEN || event_there == MMAP_RING_BROKEN)
       goto broken;
     if (frame_there == MMAP_RING_WAIT && event_there == MMAP_RING_WAIT)

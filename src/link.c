@@ -112,6 +112,16 @@ failed:
 }
 
 static gboolean
+link_check_fds (const MmapLink * link, GError ** error)
+{
+  if (link->fd >= 0 && link->consumer_fd >= 0 && link->producer_fd >= 0)
+    return TRUE;
+  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The link lacks descriptors: expected its memory and two wake-ups");
+  return FALSE;
+}
+
+static gboolean
 link_check_memory (MmapLink * link, GError ** error)
 {
   struct stat st;
@@ -180,7 +190,8 @@ mmap_link_open (int fd, int consumer_fd, int producer_fd, guint64 session,
 {
   MmapLink *link = link_alloc (fd, consumer_fd, producer_fd);
 
-  if (!link_check_memory (link, error) || !link_map (link, error)
+  if (!link_check_fds (link, error) || !link_check_memory (link, error)
+      || !link_map (link, error)
       || !link_check_header (link, session, error)) {
     mmap_link_free (link);
     return NULL;

@@ -39,7 +39,7 @@ MmapLink *mmap_link_new (guint64 session, guint32 link_id, GError ** error);
 
 /* Consumer: maps the link that a producer offers.
  * @fd, @consumer_fd, @producer_fd: (transfer full): closed on failure, too
- * Returns: (transfer full): or %NULL with MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (a descriptor is -1: it was not sent), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
  *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT or MMAP_ERROR_FAILED */
 MmapLink *mmap_link_open (int fd, int consumer_fd, int producer_fd,
     guint64 session, GError ** error);

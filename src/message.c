@@ -12,10 +12,14 @@
 #include "error.h"
 #include "protocol.h"
 
+#include <errno.h>
 #include <gio/gunixfdmessage.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* The most that the kernel passes in one message (SCM_MAX_FD): none is lost, those that are too many are closed. */
+#define MAX_RECEIVED_FDS 253
 
 #define MESSAGE_MAGIC 0x316d6d67u       /* "gmm1" */
 
@@ -83,27 +87,27 @@ mmap_message_send_refusal (GSocket * socket, const GError * reason)
 }
 
 static void
-message_collect_fds (MmapMessage * message, GSocketControlMessage ** controls,
-    int n_controls)
+message_collect_fds (MmapMessage * message, struct msghdr *packet)
 {
-  int i, j;
+  struct cmsghdr *control;
 
-  for (i = 0; i < n_controls; i++) {
-    if (G_IS_UNIX_FD_MESSAGE (controls[i])) {
-      int n = 0;
-      g_autofree int *fds = g_unix_fd_message_steal_fds (G_UNIX_FD_MESSAGE
-          (controls[i]), &n);
+  for (control = CMSG_FIRSTHDR (packet); control;
+      control = CMSG_NXTHDR (packet, control)) {
+    gsize i, n;
 
-      for (j = 0; j < n; j++) {
-        if (message->n_fds < MMAP_MESSAGE_MAX_FDS)
-          message->fds[message->n_fds++] = fds[j];
-        else
-          close (fds[j]);
-      }
+    if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS)
+      continue;
+    n = (control->cmsg_len - CMSG_LEN (0)) / sizeof (int);
+    for (i = 0; i < n; i++) {
+      int fd;
+
+      memcpy (&fd, CMSG_DATA (control) + i * sizeof fd, sizeof fd);
+      if (message->n_fds < MMAP_MESSAGE_MAX_FDS)
+        message->fds[message->n_fds++] = fd;
+      else
+        close (fd);
     }
-    g_object_unref (controls[i]);
   }
-  g_free (controls);
 }
 
 static void
@@ -115,26 +119,52 @@ wipe_and_free (gpointer data)
   g_byte_array_unref (copy);
 }
 
-/* One recvmsg. Returns the bytes received, 0 at the end, -1 with an error. */
+/* One recvmsg(2). Not GSocket's: that asks every class of control messages in the process to make sense of the descriptors, and
+ * the first that answers gets them; udpsrc's (GStreamer 1.22) takes any that are as long as a time stamp. */
+static gssize
+message_read_once (GSocket * socket, guint8 * data, gsize size,
+    MmapMessage * message, int *flags)
+{
+  union
+  {
+    struct cmsghdr align;
+    guint8 bytes[CMSG_SPACE (MAX_RECEIVED_FDS * sizeof (int))];
+  } control;
+  struct iovec vector = { data, size };
+  struct msghdr packet = {
+    .msg_iov = &vector,
+    .msg_iovlen = 1,
+    .msg_control = &control,
+    .msg_controllen = sizeof control,
+  };
+  gssize n;
+
+  do {
+    n = recvmsg (g_socket_get_fd (socket), &packet,
+        MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+  } while (n < 0 && errno == EINTR);
+  if (n >= 0) {
+    *flags = packet.msg_flags;
+    message_collect_fds (message, &packet);
+  }
+  return n;
+}
+
+/* Returns the bytes received, 0 at the end, -1 with an error. */
 static gssize
 message_read (GSocket * socket, guint8 * data, gsize size,
     MmapMessage * message, int *flags, GError ** error)
 {
-  GInputVector vector = { data, size };
-  GSocketControlMessage **controls = NULL;
-  g_autoptr (GError) cause = NULL;
-  int n_controls = 0;
-  gssize n = g_socket_receive_message (socket, NULL, &vector, 1, &controls,
-      &n_controls, flags, NULL, &cause);
+  gssize n = message_read_once (socket, data, size, message, flags);
 
-  message_collect_fds (message, controls, n_controls);
-  if (n < 0) {
-    gboolean empty =
-        g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
-
-    g_set_error (error, MMAP_ERROR,
-        empty ? MMAP_ERROR_NOT_FOUND : MMAP_ERROR_CLOSED, "%s", cause->message);
-  }
+  /* Who closes without having read everything resets the connection. That is told once, and before what it sent last:
+   * a refusal. */
+  if (n < 0 && errno == ECONNRESET)
+    n = message_read_once (socket, data, size, message, flags);
+  if (n < 0)
+    g_set_error_literal (error, MMAP_ERROR,
+        errno == EAGAIN ? MMAP_ERROR_NOT_FOUND : MMAP_ERROR_CLOSED,
+        g_strerror (errno));
   return n;
 }
 

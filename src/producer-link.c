@@ -61,8 +61,10 @@ mmap_producer_link_update_entry_locked (MmapProducerLink * link)
 static void
 pending_offer_free_locked (MmapPendingOffer * offer)
 {
-  explicit_bzero (offer->block->region->base + offer->token_index,
-      offer->block->producer->token_bytes);
+  /* A consumer that is late still finds the token of a producer that closes, and then what was published. */
+  if (!offer->block->producer->closed)
+    explicit_bzero (offer->block->region->base + offer->token_index,
+        offer->block->producer->token_bytes);
   mmap_block_unref_locked (offer->block);
   g_free (offer);
 }

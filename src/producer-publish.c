@@ -251,6 +251,9 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   MmapPublication *publication;
 
   g_mutex_lock (&producer->lock);
+  /* The caller learns it from its next wait. */
+  if (producer->closed)
+    goto out;
   if (!producer->arena || (block && block->arena != producer->arena)) {
     g_mutex_unlock (&producer->lock);
     g_return_val_if_reached (MMAP_PUBLISH_FULL);
@@ -265,6 +268,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
       publication_free_locked (producer, publication);
     result = MMAP_PUBLISH_OK;
   }
+out:
   mmap_producer_unlock (producer);
   return result;
 }
@@ -354,6 +358,8 @@ mmap_producer_push_event (MmapProducer * producer, MmapEventKind kind,
   MmapDescriptor descriptor;
 
   g_mutex_lock (&producer->lock);
+  if (producer->closed)
+    goto full;
   if (producer->arena) {
     if (!links_wait_for_room_locked (producer, FALSE)
         || !payload_place_locked (producer, fresh.data, &fresh.block))

@@ -68,7 +68,7 @@ typedef enum
 typedef enum
 {
   MMAP_PUBLISH_OK,              /* each link that is up has it; none may be */
-  MMAP_PUBLISH_FULL             /* a link or the region has no room: wait, and try again */
+  MMAP_PUBLISH_FULL             /* a link or the region has no room, or it was closed: wait, and try again */
 } MmapPublishResult;
 
 /* Who a block is for: see mmap_producer_alloc(). */
@@ -127,7 +127,7 @@ void mmap_producer_unref (MmapProducer * producer);
 /* Makes a region of @size bytes, and offers it to all consumers, present and future; the earlier one lives until its last
  * block is free.
  * @media: (nullable): media caps for the offer.
- * FALSE with an error of mmap_region_new_memfd() or _new_file(): then nothing has changed. */
+ * FALSE with an error of mmap_region_new_memfd() or _new_file(), or MMAP_ERROR_CLOSED: then nothing has changed. */
 gboolean mmap_producer_set_region (MmapProducer * producer, guint64 size,
     const char *media, GError ** error);
 

@@ -127,6 +127,8 @@ list_files (void)
 void
 leak_check_begin (LeakCheck * check)
 {
+  /* GLib makes it once, when a thread first needs it, and keeps it. */
+  g_main_context_default ();
   check->descriptors = list_descriptors ();
   check->threads = list_threads ();
   check->files = list_files ();

@@ -179,6 +179,7 @@ wait_for_failures (MmapProducer * producer, MmapError code, guint64 n)
     guint64 serial = mmap_producer_collect (producer);
 
     mmap_producer_get_stats (producer, &stats);
+    g_assert_cmpuint (stats.failures[code], <=, n);
     if (stats.failures[code] == n)
       break;
     g_assert_cmpint (mmap_producer_wait (producer, &cancel, serial, -1), ==,

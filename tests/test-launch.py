@@ -289,6 +289,17 @@ class Life(LaunchTest):
         self.take(5).finish()
         producer.interrupt()
 
+    def test_beside_udpsrc(self):
+        # udpsrc (1.22) teaches GSocket a control message that takes descriptors for a time stamp.
+        producer = self.live()
+        consumer = self.launch(
+            "consumer", f"udpsrc port=0 ! fakesink async=false mmapsrc {self.at()} ! fakesink silent=false async=false",
+            options=["-v"])
+        self.wait_for("a frame arrived", lambda: "fakesink1: last-message = chain" in consumer.output(),
+                      consumer, producer)
+        consumer.interrupt()
+        producer.interrupt()
+
     def test_statistics(self):
         producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()} sync=false", options=["-v"])
         self.take(100).finish()
