@@ -88,8 +88,9 @@ is_deep (const char *string)
 {
   guint n = 0;
 
-  for (; (string = strpbrk (string, "{[<")); string++)
-    n++;
+  for (; *string && n <= MAX_BRACKETS; string++)
+    if (*string == '{' || *string == '[' || *string == '<')
+      n++;
   return n > MAX_BRACKETS;
 }
 

@@ -223,7 +223,8 @@ gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
       && gst_buffer_n_memory (buffer) == 1
       && gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0))
       && gst_buffer_get_size (buffer) == self->size
-      && gst_buffer_is_all_memory_writable (buffer);
+      && GST_MINI_OBJECT_REFCOUNT_VALUE (gst_buffer_peek_memory (buffer,
+          0)) == 1;
 
   g_mutex_lock (&self->lock);
   if (self->active && reusable)

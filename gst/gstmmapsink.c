@@ -470,8 +470,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   frame = frame_bytes (caps);
   if (!gst_mmap_sink_ensure_region (self, caps, frame))
     return FALSE;
-  if (frame == 0 && !(self->size > 0
-          && self->size < mmap_producer_size_for (OTHER_MIN_FRAMES))) {
+  if (frame == 0) {
     gst_query_add_allocation_param (query, self->allocator, NULL);
     return TRUE;
   }

@@ -397,6 +397,19 @@ gst_mmap_src_keep_time_stamps (GstMmapSrc * self, GstBuffer * buffer)
       restore_time_stamps, self, NULL);
 }
 
+/* A layout that contradicts the caps would be a bug of the caller's in GStreamer's eyes. */
+static gboolean
+gst_mmap_src_fits_caps (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  const GstVideoInfo *info = &self->info;
+
+  return frame->n_planes == 0
+      || GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_UNKNOWN
+      || (frame->video_format == (guint32) GST_VIDEO_INFO_FORMAT (info)
+      && frame->width >= (guint) GST_VIDEO_INFO_WIDTH (info)
+      && frame->height >= (guint) GST_VIDEO_INFO_FIELD_HEIGHT (info));
+}
+
 static GstFlowReturn
 gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
@@ -406,7 +419,8 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
 
   gst_mmap_src_append (self, item, made);
   gst_mmap_frame_restore (frame, made);
-  if (!gst_mmap_frame_restore_video (frame, made)) {
+  if (!gst_mmap_src_fits_caps (self, frame)
+      || !gst_mmap_frame_restore_video (frame, made)) {
     gst_clear_buffer (&made);
   } else if (frame->n_planes > 0 && !self->downstream_has_video_meta
       && GST_VIDEO_INFO_FORMAT (&self->info) != GST_VIDEO_FORMAT_UNKNOWN
@@ -415,7 +429,8 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
   }
   if (!made) {
     GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The producer sent a frame whose planes don't fit into its bytes."),
+        ("The producer sent a frame whose planes fit neither its bytes nor its "
+            "caps."),
         ("format %u, %ux%u, %u planes, %" G_GUINT64_FORMAT " bytes",
             frame->video_format, frame->width, frame->height, frame->n_planes,
             frame->size));
