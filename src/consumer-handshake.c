@@ -140,8 +140,7 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
 {
   MmapConsumerLink *opened;
   MmapLink *link = mmap_link_open (mmap_message_take_fd (message, first_fd),
-      mmap_message_take_fd (message, first_fd + 1),
-      mmap_message_take_fd (message, first_fd + 2), session, error);
+      mmap_message_take_fd (message, first_fd + 1), session, error);
 
   if (!link)
     return FALSE;

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,14 +51,23 @@ link_init_rings (MmapLink * link)
 }
 
 static MmapLink *
-link_alloc (int fd, int consumer_fd, int producer_fd)
+link_alloc (int fd, int wake_fd)
 {
   MmapLink *link = g_new0 (MmapLink, 1);
 
   link->fd = fd;
-  link->consumer_fd = consumer_fd;
-  link->producer_fd = producer_fd;
+  link->wake_fd = wake_fd;
+  link->peer_fd = -1;
   return link;
+}
+
+static void
+link_init_wakeups (MmapLink * link, guint32 * own_word, guint32 * other_word)
+{
+  link->sleeper.word = own_word;
+  link->sleeper.fd = link->wake_fd;
+  link->waker.word = other_word;
+  link->waker.fd = link->wake_fd;
 }
 
 static gboolean
@@ -79,17 +88,18 @@ link_create_memory (MmapLink * link, GError ** error)
 MmapLink *
 mmap_link_new (guint64 session, guint32 link_id, GError ** error)
 {
-  MmapLink *link = link_alloc (-1, -1, -1);
+  MmapLink *link = link_alloc (-1, -1);
   MmapLinkArea *area;
+  int ends[2];
 
   if (!link_create_memory (link, error))
     goto failed;
-  link->consumer_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  link->producer_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (link->consumer_fd < 0 || link->producer_fd < 0) {
-    fail (error, MMAP_ERROR_FAILED, "eventfd");
+  if (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) < 0) {
+    fail (error, MMAP_ERROR_FAILED, "socketpair");
     goto failed;
   }
+  link->wake_fd = ends[0];
+  link->peer_fd = ends[1];
 
   area = link->area;
   memcpy (area->magic, MMAP_LINK_MAGIC, sizeof area->magic);
@@ -100,10 +110,7 @@ mmap_link_new (guint64 session, guint32 link_id, GError ** error)
   area->link_bytes = sizeof (MmapLinkArea);
 
   link_init_rings (link);
-  link->sleeper.word = &area->producer_sleep;
-  link->sleeper.fd = link->producer_fd;
-  link->waker.word = &area->consumer_sleep;
-  link->waker.fd = link->consumer_fd;
+  link_init_wakeups (link, &area->producer_sleep, &area->consumer_sleep);
   return link;
 
 failed:
@@ -114,10 +121,10 @@ failed:
 static gboolean
 link_check_fds (const MmapLink * link, GError ** error)
 {
-  if (link->fd >= 0 && link->consumer_fd >= 0 && link->producer_fd >= 0)
+  if (link->fd >= 0 && link->wake_fd >= 0)
     return TRUE;
   g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-      "The link lacks descriptors: expected its memory and two wake-ups");
+      "The link lacks descriptors: expected its memory and a socket");
   return FALSE;
 }
 
@@ -185,10 +192,9 @@ link_check_header (MmapLink * link, guint64 session, GError ** error)
 }
 
 MmapLink *
-mmap_link_open (int fd, int consumer_fd, int producer_fd, guint64 session,
-    GError ** error)
+mmap_link_open (int fd, int wake_fd, guint64 session, GError ** error)
 {
-  MmapLink *link = link_alloc (fd, consumer_fd, producer_fd);
+  MmapLink *link = link_alloc (fd, wake_fd);
 
   if (!link_check_fds (link, error) || !link_check_memory (link, error)
       || !link_map (link, error)
@@ -198,11 +204,17 @@ mmap_link_open (int fd, int consumer_fd, int producer_fd, guint64 session,
   }
 
   link_init_rings (link);
-  link->sleeper.word = &link->area->consumer_sleep;
-  link->sleeper.fd = link->consumer_fd;
-  link->waker.word = &link->area->producer_sleep;
-  link->waker.fd = link->producer_fd;
+  link_init_wakeups (link, &link->area->consumer_sleep,
+      &link->area->producer_sleep);
   return link;
+}
+
+void
+mmap_link_close_peer_fd (MmapLink * link)
+{
+  if (link->peer_fd >= 0)
+    close (link->peer_fd);
+  link->peer_fd = -1;
 }
 
 void
@@ -212,9 +224,8 @@ mmap_link_free (MmapLink * link)
     munmap (link->area, sizeof (MmapLinkArea));
   if (link->fd >= 0)
     close (link->fd);
-  if (link->consumer_fd >= 0)
-    close (link->consumer_fd);
-  if (link->producer_fd >= 0)
-    close (link->producer_fd);
+  if (link->wake_fd >= 0)
+    close (link->wake_fd);
+  mmap_link_close_peer_fd (link);
   g_free (link);
 }

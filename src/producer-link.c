@@ -176,11 +176,13 @@ link_send_offer_locked (MmapProducerLink * link, GError ** error)
     fds[n++] = region->fd;
   if (first) {
     fds[n++] = link->link->fd;
-    fds[n++] = link->link->consumer_fd;
-    fds[n++] = link->link->producer_fd;
+    fds[n++] = link->link->peer_fd;
   }
-  return mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
-      mmap_capabilities_to_variant (&offer), fds, n, error);
+  if (!mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
+          mmap_capabilities_to_variant (&offer), fds, n, error))
+    return FALSE;
+  mmap_link_close_peer_fd (link->link);
+  return TRUE;
 }
 
 void

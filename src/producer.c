@@ -36,7 +36,8 @@ arena_new (MmapRegion * region)
   arena->ref_count = 1;
   arena->region = region;
   arena->control_end = region->blocks_offset + control;
-  arena->capacity = bytes - control;
+  /* Readers with wide loads go a few bytes past the end of a frame: not past the end of the mapping. */
+  arena->capacity = bytes - control - MMAP_BLOCK_ALIGN_BYTES;
   arena->control = mmap_blocks_new (region->blocks_offset, control);
   arena->frames = mmap_blocks_new (arena->control_end, arena->capacity);
   return arena;
@@ -56,7 +57,8 @@ arena_unref_locked (MmapArena * arena)
 guint64
 mmap_producer_size_for (guint64 bytes)
 {
-  guint64 size = sizeof (MmapRegionHeader) + CONTROL_BYTES + bytes;
+  guint64 size = sizeof (MmapRegionHeader) + CONTROL_BYTES + bytes
+      + MMAP_BLOCK_ALIGN_BYTES;
 
   return (size + MMAP_PAGE_BYTES - 1) / MMAP_PAGE_BYTES * MMAP_PAGE_BYTES;
 }
@@ -516,7 +518,7 @@ producer_lead_locked (MmapProducer * producer, gint64 deadline)
       continue;
     mmap_sleeper_prepare (&link->link->sleeper);
     links[n] = mmap_producer_link_ref (link);
-    fds[n] = (struct pollfd) { link->link->producer_fd, POLLIN, 0 };
+    fds[n] = (struct pollfd) { link->link->wake_fd, POLLIN, 0 };
     n++;
   }
 

@@ -1,4 +1,4 @@
-/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
+/* gst-mmap: wake-ups through a pair of sockets, asked for through a shared word
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 /**
  * MmapSleeper:
  * @word: shared: written by this side; odd: asleep, or about to be
- * @fd: eventfd that the other side writes; not owned
+ * @fd: this side's end of a pair of datagram sockets: readable once it was woken; not owned
  * @count: private copy of @word
  */
 typedef struct
@@ -28,7 +28,7 @@ typedef struct
 /**
  * MmapWaker:
  * @word: shared: the other side's sleep word
- * @fd: eventfd that the other side polls; not owned
+ * @fd: this side's end of the pair: what is sent wakes the other side; not owned
  * @woken: the value of @word for which it was woken: it is woken once per sleep
  * @wakeups: how often it was woken
  */

@@ -191,11 +191,19 @@ void
 check_all_free (MmapProducer * producer)
 {
   guint64 capacity = mmap_producer_get_capacity (producer);
+  MmapCancel cancel = { FALSE };
   MmapBlock *block;
 
   g_assert_cmpuint (capacity, >, 0);
-  block = mmap_producer_alloc (producer, capacity, 64, MMAP_ALLOC_COPY);
-  g_assert_nonnull (block);
+  for (;;) {
+    guint64 serial = mmap_producer_collect (producer);
+
+    block = mmap_producer_alloc (producer, capacity, 64, MMAP_ALLOC_COPY);
+    if (block)
+      break;
+    g_assert_cmpint (mmap_producer_wait (producer, &cancel, serial, -1), ==,
+        MMAP_WAIT_OK);
+  }
   mmap_block_unref (block);
 }
 
@@ -366,8 +374,7 @@ raw_take_offer (RawConsumer * raw)
   g_assert_no_error (error);
   if (!raw->link) {
     raw->link = mmap_link_open (mmap_message_take_fd (&message, 1),
-        mmap_message_take_fd (&message, 2), mmap_message_take_fd (&message, 3),
-        raw->offer.session, &error);
+        mmap_message_take_fd (&message, 2), raw->offer.session, &error);
     g_assert_no_error (error);
   }
   g_assert_true (mmap_token_check (&raw->offer.token,
@@ -503,9 +510,7 @@ raw_producer_send_fds (RawProducer * raw, GVariant * body, const int *fds,
 void
 raw_producer_send_offer (RawProducer * raw, GVariant * body)
 {
-  int fds[4] = { raw->region->fd, raw->link->fd, raw->link->consumer_fd,
-    raw->link->producer_fd
-  };
+  int fds[3] = { raw->region->fd, raw->link->fd, raw->link->peer_fd };
 
   raw_producer_send_fds (raw, body, fds, G_N_ELEMENTS (fds));
 }

@@ -45,7 +45,7 @@ void wait_for_links (MmapProducer * producer, guint n_links);
 void wait_for_held (MmapProducer * producer, guint n_held);
 void wait_for_failures (MmapProducer * producer, MmapError code, guint64 n);
 
-/* Fails the test unless all blocks of the region are free. */
+/* Sleeps until all blocks of the region are free: whoever ends a link may still be giving them back. */
 void check_all_free (MmapProducer * producer);
 
 /* --- A consumer by its rules, in a thread of its own --- */
