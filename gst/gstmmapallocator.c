@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Used by the sink's pool and by upstream elements that allocate without a pool; by the source for each frame. Any thread.
+ * Used by the sink's pool and by upstream elements that copy its memory; by the source for each frame. Any thread.
  *
  * One allocator belongs to one region, so that mapping is a constant: no mmap, no page fault, no lock per frame.
  */
@@ -13,7 +13,9 @@
 
 #include "gstmmapallocator.h"
 
-/* How long to wait for a consumer that may keep what it has, the first time; chosen: a frame at 50 Hz. */
+#include "gstmmapblockallocator.h"
+
+/* How long to wait for a consumer, before looking at what it does; chosen: a frame at 50 Hz. */
 #define STARVED_AFTER_US 20000
 
 struct _GstMmapAllocator
@@ -25,6 +27,7 @@ struct _GstMmapAllocator
   MmapCancel cancel;            /* never set: waits end by a poke */
   gint flushing;                /* atomic */
   gint starved;                 /* atomic: waiting was in vain last time */
+  gint waited;                  /* atomic: see gst_mmap_allocator_take_waited() */
 };
 
 G_DEFINE_TYPE (GstMmapAllocator, gst_mmap_allocator, GST_TYPE_FD_ALLOCATOR);
@@ -105,12 +108,26 @@ gst_mmap_allocator_wrap_item (GstAllocator * allocator, const MmapItem * item)
 MmapBlock *
 gst_mmap_memory_get_block (GstMemory * memory)
 {
-  if (!memory->allocator || !GST_IS_MMAP_ALLOCATOR (memory->allocator))
-    return NULL;
   if (memory->parent)
     memory = memory->parent;
+  if (memory->allocator && GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
+    return gst_mmap_block_memory_get_block (memory);
+  if (!memory->allocator || !GST_IS_MMAP_ALLOCATOR (memory->allocator))
+    return NULL;
   return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (memory),
       block_quark ());
+}
+
+gboolean
+gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset)
+{
+  MmapBlock *block = gst_mmap_memory_get_block (memory);
+
+  *offset = memory->offset;
+  if (GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
+    *offset += block->offset;
+  return *offset >= block->offset
+      && *offset + memory->size <= block->offset + block->size;
 }
 
 MmapRegion *
@@ -153,54 +170,78 @@ gboolean
 gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
 {
   GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
-  gint64 timeout_us = -1;
+  gboolean unread = mmap_producer_has_unread (self->producer);
   gboolean late;
 
-  /* A consumer that has read all its frames may keep them for as long as it likes. Give it a moment, once. */
-  if (!mmap_producer_has_unread (self->producer)) {
-    if (g_atomic_int_get (&self->starved)
-        || mmap_producer_get_held (self->producer) == 0)
-      return FALSE;
-    timeout_us = STARVED_AFTER_US;
-  }
+  /* A consumer that has read all its frames may keep them for as long as it likes: it gets a moment, once. */
+  if (!unread && (g_atomic_int_get (&self->starved)
+          || mmap_producer_get_held (self->producer) == 0))
+    return FALSE;
   if (g_atomic_int_get (&self->flushing))
     return FALSE;
+  g_atomic_int_set (&self->waited, TRUE);
+  /* Even if there are unread frames, it may read them and keep them, which wakes nobody: look again. */
   late = mmap_producer_wait (self->producer, &self->cancel, serial,
-      timeout_us) == MMAP_WAIT_TIMEOUT;
-  if (late)
+      STARVED_AFTER_US) == MMAP_WAIT_TIMEOUT;
+  if (late && !unread) {
     g_atomic_int_set (&self->starved, TRUE);
-  return !late && !g_atomic_int_get (&self->flushing);
+    return FALSE;
+  }
+  return !g_atomic_int_get (&self->flushing);
 }
 
-/* For elements that take an allocator but no pool: audio, encoded streams, decoders with a pool of their own. */
-static GstMemory *
-gst_mmap_allocator_alloc (GstAllocator * allocator, gsize size,
-    GstAllocationParams * params)
+gboolean
+gst_mmap_allocator_take_waited (GstAllocator * allocator)
+{
+  return g_atomic_int_exchange (&GST_MMAP_ALLOCATOR (allocator)->waited, FALSE);
+}
+
+MmapBlock *
+gst_mmap_allocator_wait_block (GstAllocator * allocator, gsize size,
+    gsize align, MmapAllocUse use)
 {
   GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
-  gsize total = size + params->prefix + params->padding;
-  gsize align = params->align + 1;
   MmapBlock *block;
-  GstMemory *memory;
   guint64 serial;
 
   do {
+    block = gst_mmap_allocator_take_block (allocator, size, align, use);
+    if (block)
+      break;
     serial = mmap_producer_collect (self->producer);
-    block = gst_mmap_allocator_take_block (allocator, total, align,
-        MMAP_ALLOC_UPSTREAM);
+    block = gst_mmap_allocator_take_block (allocator, size, align, use);
   } while (!block && gst_mmap_allocator_wait (allocator, serial));
-  /* The sink copies. */
-  if (!block)
-    return gst_allocator_alloc (NULL, size, params);
+  return block;
+}
 
-  memory = gst_mmap_allocator_wrap_block (allocator, block, total);
-  if (params->prefix && (params->flags & GST_MEMORY_FLAG_ZERO_PREFIXED))
-    memset (mmap_block_get_data (block), 0, params->prefix);
-  if (params->padding && (params->flags & GST_MEMORY_FLAG_ZERO_PADDED))
-    memset (mmap_block_get_data (block) + params->prefix + size, 0,
-        params->padding);
-  gst_memory_resize (memory, params->prefix, size);
-  return memory;
+/* Somebody upstream copies a frame, because it goes on working on its own: the copy lies in the region, too. */
+static GstMemory *
+gst_mmap_allocator_copy (GstMemory * memory, gssize offset, gssize size)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (memory->allocator);
+  GstAllocationParams params;
+  GstMemory *copy = NULL;
+  MmapBlock *block = NULL;
+  GstMapInfo from, to;
+
+  if (size == -1)
+    size = memory->size > (gsize) offset ? memory->size - offset : 0;
+  if (!gst_memory_map (memory, &from, GST_MAP_READ))
+    return NULL;
+  if (self->producer)
+    block = gst_mmap_allocator_wait_block (memory->allocator, size, 1,
+        MMAP_ALLOC_UPSTREAM);
+  gst_allocation_params_init (&params);
+  copy = block ? gst_mmap_allocator_wrap_block (memory->allocator, block,
+      size) : gst_allocator_alloc (NULL, size, &params);
+  if (gst_memory_map (copy, &to, GST_MAP_WRITE)) {
+    memcpy (to.data, from.data + offset, size);
+    gst_memory_unmap (copy, &to);
+  } else {
+    g_clear_pointer (&copy, gst_memory_unref);
+  }
+  gst_memory_unmap (memory, &from);
+  return copy;
 }
 
 static void
@@ -217,7 +258,6 @@ static void
 gst_mmap_allocator_class_init (GstMmapAllocatorClass * klass)
 {
   G_OBJECT_CLASS (klass)->finalize = gst_mmap_allocator_finalize;
-  GST_ALLOCATOR_CLASS (klass)->alloc = gst_mmap_allocator_alloc;
 }
 
 static void
@@ -228,6 +268,7 @@ gst_mmap_allocator_init (GstMmapAllocator * self)
   allocator->mem_type = "mmap";
   allocator->mem_map = gst_mmap_allocator_map;
   allocator->mem_unmap = gst_mmap_allocator_unmap;
+  allocator->mem_copy = gst_mmap_allocator_copy;
 }
 
 GstAllocator *
@@ -237,10 +278,7 @@ gst_mmap_allocator_new (MmapRegion * region, MmapProducer * producer)
 
   gst_object_ref_sink (self);
   self->region = mmap_region_ref (region);
-  if (producer) {
+  if (producer)
     self->producer = mmap_producer_ref (producer);
-    /* gst_allocator_alloc() works. */
-    GST_OBJECT_FLAG_UNSET (self, GST_ALLOCATOR_FLAG_CUSTOM_ALLOC);
-  }
   return GST_ALLOCATOR_CAST (self);
 }

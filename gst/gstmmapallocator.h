@@ -19,10 +19,10 @@ G_DECLARE_FINAL_TYPE (GstMmapAllocator, gst_mmap_allocator, GST,
 /**
  * gst_mmap_allocator_new:
  * @region: the region that all its memory lies in
- * @producer: (nullable): if set, gst_allocator_alloc() takes blocks from it, waits for consumers to give some back, and
- *     falls back to system memory if none is bound to; else memory is only wrapped
+ * @producer: (nullable): whose blocks are taken and wrapped; %NULL on a consumer's side
  *
- * Returns: (transfer full): an allocator whose memory is fd memory over the one mapping of @region
+ * Returns: (transfer full): an allocator whose memory is fd memory over the one mapping of @region: its offset is that in the
+ *     region. It wraps; gst_allocator_alloc() is for gst_mmap_block_allocator_new().
  */
 GstAllocator *gst_mmap_allocator_new (MmapRegion * region,
     MmapProducer * producer);
@@ -45,6 +45,11 @@ MmapBlock *gst_mmap_memory_get_block (GstMemory * memory);
 MmapBlock *gst_mmap_allocator_take_block (GstAllocator * allocator,
     gsize size, gsize align, MmapAllocUse use);
 
+/* The same, but waits for consumers to give blocks back, as long as one is bound to.
+ * Returns: (transfer full) (nullable): %NULL if that is in vain, or the allocator is flushing */
+MmapBlock *gst_mmap_allocator_wait_block (GstAllocator * allocator,
+    gsize size, gsize align, MmapAllocUse use);
+
 /* Waits until the number that mmap_producer_collect() gave is not @serial any more. FALSE if that is in vain: nobody is bound to give
  * a block back, or the allocator is flushing. Any thread. */
 gboolean gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial);
@@ -56,6 +61,12 @@ void gst_mmap_allocator_set_flushing (GstAllocator * allocator,
 
 /* Returns: (transfer none) (nullable): the producer that it was made with */
 MmapProducer *gst_mmap_allocator_get_producer (GstAllocator * allocator);
+
+/* Where in the region the bytes of @memory begin, for memory of a block. FALSE if they go beyond the block. */
+gboolean gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset);
+
+/* Returns: whether anybody has waited for consumers since the last call. Any thread. */
+gboolean gst_mmap_allocator_take_waited (GstAllocator * allocator);
 
 /* Returns: (transfer none): the region of the allocator's memory */
 MmapRegion *gst_mmap_allocator_get_region (GstAllocator * allocator);

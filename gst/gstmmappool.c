@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Called by upstream elements: acquire from their streaming thread, release from whichever thread drops a buffer last,
- * among them the sink's service thread. It keeps its own list of free buffers, because waiting for one means waiting
- * for another process.
+ * among them the sink's service thread.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -34,7 +33,6 @@ struct _GstMmapPool
   GstAllocationParams params;
 
   GMutex lock;
-  GQueue unused;                /* GstBuffer in blocks */
   gboolean active;
   gboolean flushing;
 };
@@ -90,16 +88,17 @@ gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
   return GST_BUFFER_POOL_CLASS (parent_class)->set_config (pool, config);
 }
 
+/* Memory in a block, waiting for one as long as that makes sense, or else system memory. */
 static GstMemory *
-gst_mmap_pool_alloc_block (GstMmapPool * self)
+gst_mmap_pool_alloc (GstMmapPool * self, MmapBlock * block)
 {
   gsize total = self->size + self->params.prefix + self->params.padding;
-  MmapBlock *block = gst_mmap_allocator_take_block (self->allocator, total,
-      self->params.align + 1, MMAP_ALLOC_POOL);
   GstMemory *memory;
 
-  if (!block)
-    return NULL;
+  if (!block) {
+    GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
+    return gst_allocator_alloc (NULL, self->size, &self->params);
+  }
   memory = gst_mmap_allocator_wrap_block (self->allocator, block, total);
   gst_memory_resize (memory, self->params.prefix, self->size);
   return memory;
@@ -125,23 +124,6 @@ gst_mmap_pool_wrap (GstMmapPool * self, GstMemory * memory)
   return buffer;
 }
 
-/* A buffer from the list, or a new one. NULL if there is none now. */
-static GstBuffer *
-gst_mmap_pool_take (GstMmapPool * self)
-{
-  GstBuffer *buffer;
-  GstMemory *memory;
-
-  g_mutex_lock (&self->lock);
-  buffer = g_queue_pop_head (&self->unused);
-  g_mutex_unlock (&self->lock);
-  if (!buffer) {
-    memory = gst_mmap_pool_alloc_block (self);
-    buffer = memory ? gst_mmap_pool_wrap (self, memory) : NULL;
-  }
-  return buffer;
-}
-
 static gboolean
 gst_mmap_pool_is_flushing (GstMmapPool * self)
 {
@@ -153,86 +135,56 @@ gst_mmap_pool_is_flushing (GstMmapPool * self)
   return flushing;
 }
 
+static MmapBlock *
+gst_mmap_pool_take_block (GstMmapPool * self)
+{
+  return gst_mmap_allocator_take_block (self->allocator,
+      self->size + self->params.prefix + self->params.padding,
+      self->params.align + 1, MMAP_ALLOC_POOL);
+}
+
 static GstFlowReturn
 gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
     GstBufferPoolAcquireParams * params)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
+  gboolean in_vain = FALSE;
+  MmapBlock *block;
 
-  for (;;) {
+  do {
     guint64 serial;
 
     if (gst_mmap_pool_is_flushing (self))
       return GST_FLOW_FLUSHING;
-    *buffer = gst_mmap_pool_take (self);
-    if (*buffer)
-      return GST_FLOW_OK;
-
+    block = gst_mmap_pool_take_block (self);
+    if (block)
+      break;
     serial = mmap_producer_collect (self->producer);
-    *buffer = gst_mmap_pool_take (self);
-    if (*buffer)
-      return GST_FLOW_OK;
+    block = gst_mmap_pool_take_block (self);
+    if (block)
+      break;
     if (params && (params->flags & GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT))
       return GST_FLOW_EOS;
-    if (gst_mmap_pool_is_flushing (self))
-      return GST_FLOW_FLUSHING;
+    in_vain = !gst_mmap_allocator_wait (self->allocator, serial);
+  } while (!in_vain);
 
-    if (!gst_mmap_allocator_wait (self->allocator, serial)
-        && !gst_mmap_pool_is_flushing (self)) {
-      GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
-      *buffer = gst_mmap_pool_wrap (self, gst_allocator_alloc (NULL,
-              self->size, &self->params));
-      return GST_FLOW_OK;
-    }
-  }
+  if (!block && gst_mmap_pool_is_flushing (self))
+    return GST_FLOW_FLUSHING;
+  *buffer = gst_mmap_pool_wrap (self, gst_mmap_pool_alloc (self, block));
+  return GST_FLOW_OK;
 }
 
-/* The base class would make memory begin at 0, the start of the region: here it begins at its block. */
+/* Nothing is kept: taking a block and wrapping it costs little, and a block that lies idle in one pool would be missing in another, or
+ * to copy into. */
 static void
 gst_mmap_pool_reset_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
-  GstMmapPool *self = GST_MMAP_POOL (pool);
-  gboolean tagged = GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
-  MmapBlock *block = NULL;
-
-  GST_BUFFER_FLAG_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
-  GST_BUFFER_POOL_CLASS (parent_class)->reset_buffer (pool, buffer);
-  if (tagged)
-    return;
-
-  GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
-  if (gst_buffer_n_memory (buffer) == 1
-      && gst_buffer_is_all_memory_writable (buffer))
-    block = gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0));
-  if (block) {
-    GstMemory *memory = gst_buffer_peek_memory (buffer, 0);
-    gssize start = block->offset + self->params.prefix;
-
-    gst_memory_resize (memory, start - (gssize) memory->offset, self->size);
-  }
 }
 
 static void
 gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
-  GstMmapPool *self = GST_MMAP_POOL (pool);
-  gboolean reusable;
-
-  /* Not if somebody has changed its memory or still uses it, nor if it is not in a block. */
-  reusable = !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_TAG_MEMORY)
-      && gst_buffer_n_memory (buffer) == 1
-      && gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0))
-      && gst_buffer_get_size (buffer) == self->size
-      && GST_MINI_OBJECT_REFCOUNT_VALUE (gst_buffer_peek_memory (buffer,
-          0)) == 1;
-
-  g_mutex_lock (&self->lock);
-  if (self->active && reusable)
-    g_queue_push_head (&self->unused, g_steal_pointer (&buffer));
-  g_mutex_unlock (&self->lock);
-  if (buffer)
-    gst_buffer_unref (buffer);
-  mmap_producer_poke (self->producer);
+  gst_buffer_unref (buffer);
 }
 
 static gboolean
@@ -251,15 +203,9 @@ static gboolean
 gst_mmap_pool_stop (GstBufferPool * pool)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
-  GstBuffer *buffer;
 
   g_mutex_lock (&self->lock);
   self->active = FALSE;
-  while ((buffer = g_queue_pop_head (&self->unused))) {
-    g_mutex_unlock (&self->lock);
-    gst_buffer_unref (buffer);
-    g_mutex_lock (&self->lock);
-  }
   g_mutex_unlock (&self->lock);
   return GST_BUFFER_POOL_CLASS (parent_class)->stop (pool);
 }

@@ -29,7 +29,7 @@
 
 #include "gstmmapsink.h"
 
-#include "gstmmapallocator.h"
+#include "gstmmapblockallocator.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmappool.h"
@@ -42,8 +42,8 @@ GST_DEBUG_CATEGORY_STATIC (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
 /* With size=0 a region holds as many video frames as fit into this, but not fewer or more than below; chosen, untuned. */
-#define VIDEO_BYTES (64 * 1024 * 1024)
-#define VIDEO_MIN_FRAMES 6
+#define VIDEO_BYTES (128 * 1024 * 1024)
+#define VIDEO_MIN_FRAMES 8
 #define VIDEO_MAX_FRAMES 24
 /* Without a frame size to go by: audio, and anything else. A frame of more than a quarter makes it grow; chosen, untuned. */
 #define AUDIO_BYTES (4 * 1024 * 1024)
@@ -89,13 +89,16 @@ struct _GstMmapSink
 
   /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
   MmapProducer *producer;
-  GstAllocator *allocator;      /* of the current region */
+  GstAllocator *allocator;      /* of the current region; object lock */
+  gboolean pad_flushing;        /* object lock */
+  gboolean playing;             /* object lock */
 
   /* streaming thread */
   MmapCancel cancel;            /* set by unlock() */
   MmapCancel never;             /* for waits in events: they look at the pad */
   gchar *media;
-  GstClockTime stall;           /* see gst_mmap_sink_stalled() */
+  gboolean waited;              /* for a consumer, since the last frame */
+  GstClockTime stall;           /* see gst_mmap_sink_make_up() */
   guint64 copied;               /* atomic */
   gboolean warned[MMAP_N_ERRORS];       /* service thread */
 };
@@ -171,6 +174,8 @@ gst_mmap_sink_start (GstBaseSink * sink)
   memset (self->warned, 0, sizeof self->warned);
   self->cancel.cancelled = FALSE;
   self->stall = 0;
+  self->waited = FALSE;
+  self->pad_flushing = FALSE;
   self->copied = 0;
   GST_OBJECT_LOCK (self);
   old = self->producer;
@@ -183,14 +188,17 @@ gst_mmap_sink_start (GstBaseSink * sink)
   return TRUE;
 }
 
-/* Ends waits for blocks in upstream threads, which are not in our virtual methods. */
+/* Upstream threads, which are not in our virtual methods, wait for blocks only while we play: in PAUSED there may be no
+ * consumer that gives any back, and preroll must not hang. */
 static void
-gst_mmap_sink_set_flushing (GstMmapSink * self, gboolean flushing)
+gst_mmap_sink_update_flushing (GstMmapSink * self)
 {
   GstAllocator *allocator;
+  gboolean flushing;
 
   GST_OBJECT_LOCK (self);
   allocator = self->allocator ? gst_object_ref (self->allocator) : NULL;
+  flushing = self->pad_flushing || !self->playing;
   GST_OBJECT_UNLOCK (self);
   if (allocator) {
     gst_mmap_allocator_set_flushing (allocator, flushing);
@@ -198,18 +206,33 @@ gst_mmap_sink_set_flushing (GstMmapSink * self, gboolean flushing)
   }
 }
 
+static void
+gst_mmap_sink_set_flag (GstMmapSink * self, gboolean * flag, gboolean value)
+{
+  GST_OBJECT_LOCK (self);
+  *flag = value;
+  GST_OBJECT_UNLOCK (self);
+  gst_mmap_sink_update_flushing (self);
+}
+
 /* @allocator: (transfer full) (nullable) */
 static void
 gst_mmap_sink_take_allocator (GstMmapSink * self, GstAllocator * allocator)
 {
-  gst_mmap_sink_set_flushing (self, TRUE);
+  GstAllocator *old;
+
   GST_OBJECT_LOCK (self);
-  gst_clear_object (&self->allocator);
+  old = self->allocator;
   self->allocator = allocator;
   GST_OBJECT_UNLOCK (self);
+  gst_mmap_sink_update_flushing (self);
+  /* Nobody need wait for a block of a region that has been replaced. */
+  if (old)
+    gst_mmap_allocator_set_flushing (old, TRUE);
+  gst_clear_object (&old);
 }
 
-/* Takes back what gst_mmap_sink_stalled() did. */
+/* Takes back what gst_mmap_sink_make_up() did. */
 static void
 gst_mmap_sink_forget_stall (GstMmapSink * self)
 {
@@ -255,12 +278,25 @@ gst_mmap_sink_unlock_stop (GstBaseSink * sink)
   return TRUE;
 }
 
+static GstStateChangeReturn
+gst_mmap_sink_change_state (GstElement * element, GstStateChange transition)
+{
+  GstMmapSink *self = GST_MMAP_SINK (element);
+
+  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
+    gst_mmap_sink_set_flag (self, &self->playing, TRUE);
+  else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
+    gst_mmap_sink_set_flag (self, &self->playing, FALSE);
+  return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+}
+
 /* --- waiting --- */
 
 /* Waits until the number that mmap_producer_collect() gave is not @serial any more. In render() and preroll(). */
 static GstFlowReturn
 gst_mmap_sink_wait (GstMmapSink * self, guint64 serial)
 {
+  self->waited = TRUE;
   switch (mmap_producer_wait (self->producer, &self->cancel, serial, -1)) {
     case MMAP_WAIT_CANCELLED:
       /* PAUSED: goes on where it left off when it plays again. Or the end. */
@@ -312,21 +348,48 @@ gst_mmap_sink_is_fed_live (GstMmapSink * self)
       &upstream_live, NULL, NULL) && upstream_live;
 }
 
-/* The stream stood still for @waited, for lack of a consumer or because one was slow. A stream that isn't live goes on where it was,
- * at its own speed, not in a hurry to catch up with the clock. */
-static void
-gst_mmap_sink_stalled (GstMmapSink * self, GstClockTime waited)
+/* How late @buffer is now, in a stream that waited for consumers and is not live itself. */
+static GstClockTime
+gst_mmap_sink_get_lateness (GstMmapSink * self, GstBuffer * buffer)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
+  GstElement *element = GST_ELEMENT (self);
+  GstClockTime due = gst_segment_to_running_time (&sink->segment,
+      GST_FORMAT_TIME, GST_BUFFER_PTS (buffer));
+  GstClockTime now = gst_element_get_current_running_time (element);
 
-  if (waited < STALL_MIN_NS || !gst_base_sink_get_sync (sink)
+  if (!GST_CLOCK_TIME_IS_VALID (due) || !GST_CLOCK_TIME_IS_VALID (now)
       || gst_mmap_sink_is_fed_live (self))
+    return 0;
+  due += gst_base_sink_get_latency (sink)
+      + gst_base_sink_get_render_delay (sink);
+  due += gst_base_sink_get_ts_offset (sink);
+  return now > due ? now - due : 0;
+}
+
+/* Before @buffer is stamped: if the stream stood still, for lack of a consumer or because one was slow or paused, and is not live,
+ * it goes on where it was, at its own speed, not in a hurry to catch up with the clock. */
+static void
+gst_mmap_sink_make_up (GstMmapSink * self, GstBuffer * buffer)
+{
+  GstBaseSink *sink = GST_BASE_SINK (self);
+  GstClockTime late;
+
+  if (gst_mmap_allocator_take_waited (self->allocator))
+    self->waited = TRUE;
+  if (!self->waited)
+    return;
+  self->waited = FALSE;
+  if (!gst_base_sink_get_sync (sink)
+      || sink->segment.format != GST_FORMAT_TIME)
+    return;
+  late = gst_mmap_sink_get_lateness (self, buffer);
+  if (late < STALL_MIN_NS)
     return;
   GST_DEBUG_OBJECT (self, "stood still for %" GST_TIME_FORMAT,
-      GST_TIME_ARGS (waited));
-  self->stall += waited;
-  gst_base_sink_set_ts_offset (sink,
-      gst_base_sink_get_ts_offset (sink) + waited);
+      GST_TIME_ARGS (late));
+  self->stall += late;
+  gst_base_sink_set_ts_offset (sink, gst_base_sink_get_ts_offset (sink) + late);
 }
 
 /* --- the region --- */
@@ -471,7 +534,10 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   if (!gst_mmap_sink_ensure_region (self, caps, frame))
     return FALSE;
   if (frame == 0) {
-    gst_query_add_allocation_param (query, self->allocator, NULL);
+    GstAllocator *allocator = gst_mmap_block_allocator_new (self->allocator);
+
+    gst_query_add_allocation_param (query, allocator, NULL);
+    gst_object_unref (allocator);
     return TRUE;
   }
   if (need_pool && mmap_producer_get_capacity (self->producer) >=
@@ -484,7 +550,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
 
 /* With wait-for-connection, waits for a consumer. */
 static GstFlowReturn
-gst_mmap_sink_wait_for_link (GstMmapSink * self, gboolean * waited)
+gst_mmap_sink_wait_for_link (GstMmapSink * self)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
@@ -493,30 +559,33 @@ gst_mmap_sink_wait_for_link (GstMmapSink * self, gboolean * waited)
 
     if (mmap_producer_get_n_links (self->producer) > 0)
       break;
-    *waited = TRUE;
     flow = gst_mmap_sink_wait (self, serial);
   }
   return flow;
 }
 
-/* The block of @buffer, if it can be published as it is. */
+/* The block of @buffer, if it can be published as it is; @offset: of its bytes in the region. */
 static MmapBlock *
-gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer)
+gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer,
+    guint64 * offset)
 {
+  GstMemory *memory;
   MmapBlock *block;
 
   if (gst_buffer_n_memory (buffer) != 1)
     return NULL;
-  block = gst_mmap_memory_get_block (gst_buffer_peek_memory (buffer, 0));
-  if (block && !mmap_producer_is_current (self->producer, block))
-    block = NULL;
+  memory = gst_buffer_peek_memory (buffer, 0);
+  block = gst_mmap_memory_get_block (memory);
+  if (!block || !mmap_producer_is_current (self->producer, block)
+      || !gst_mmap_memory_get_position (memory, offset))
+    return NULL;
   return block;
 }
 
 /* A block with a copy of @buffer's bytes. */
 static GstFlowReturn
 gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
-    MmapBlock ** block, gboolean * waited)
+    MmapBlock ** block)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
@@ -526,7 +595,6 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
     *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
     if (*block)
       break;
-    *waited = TRUE;
     flow = gst_mmap_sink_wait (self, serial);
   }
   if (flow == GST_FLOW_OK) {
@@ -538,7 +606,7 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
 
 static GstFlowReturn
 gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
-    MmapBlock * block, GDestroyNotify notify, gpointer data, gboolean * waited)
+    MmapBlock * block, GDestroyNotify notify, gpointer data)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
@@ -548,7 +616,6 @@ gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
     if (mmap_producer_publish (self->producer, frame, block, notify,
             data) == MMAP_PUBLISH_OK)
       return GST_FLOW_OK;
-    *waited = TRUE;
     flow = gst_mmap_sink_wait (self, serial);
   }
   notify (data);
@@ -567,17 +634,18 @@ gst_mmap_sink_stamp (GstMmapSink * self, MmapDescriptor * frame)
 }
 
 static GstFlowReturn
-gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer, gboolean * waited)
+gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
 {
   gsize size = gst_buffer_get_size (buffer);
-  MmapBlock *block = gst_mmap_sink_peek_block (self, buffer);
+  guint64 offset = 0;
+  MmapBlock *block = gst_mmap_sink_peek_block (self, buffer, &offset);
   gboolean copy = size > 0 && !block;
   MmapDescriptor frame;
   GstFlowReturn flow;
 
   if (copy) {
     GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
-    flow = gst_mmap_sink_copy (self, buffer, size, &block, waited);
+    flow = gst_mmap_sink_copy (self, buffer, size, &block);
     if (flow != GST_FLOW_OK)
       return flow;
   }
@@ -589,42 +657,45 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer, gboolean * waited)
     GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
     frame.offset = block->offset;
     return gst_mmap_sink_publish (self, &frame, block,
-        (GDestroyNotify) mmap_block_unref, block, waited);
+        (GDestroyNotify) mmap_block_unref, block);
   }
   if (block)
-    frame.offset = gst_buffer_peek_memory (buffer, 0)->offset;
+    frame.offset = offset;
   return gst_mmap_sink_publish (self, &frame, block,
-      (GDestroyNotify) gst_buffer_unref, gst_buffer_ref (buffer), waited);
+      (GDestroyNotify) gst_buffer_unref, gst_buffer_ref (buffer));
+}
+
+/* Makes sure that @buffer fits into the region, which an encoded frame may not. */
+static gboolean
+gst_mmap_sink_make_room (GstMmapSink * self, GstBuffer * buffer)
+{
+  GstPad *pad = GST_BASE_SINK_PAD (self);
+  g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
+  GstAllocator *before = self->allocator;
+
+  if (!gst_mmap_sink_ensure_region (self, caps, gst_buffer_get_size (buffer)))
+    return FALSE;
+  /* Upstream allocates from the old region: let it ask again. */
+  if (before && self->allocator != before)
+    gst_pad_push_event (pad, gst_event_new_reconfigure ());
+  return TRUE;
 }
 
 static GstFlowReturn
 gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
-  gint64 start = g_get_monotonic_time ();
-  gboolean waited = FALSE;
   GstFlowReturn flow;
+  guint64 offset;
 
-  if (!gst_mmap_sink_peek_block (self, buffer)) {
-    g_autoptr (GstCaps) caps = gst_pad_get_current_caps (sink->sinkpad);
-
-    if (!gst_mmap_sink_ensure_region (self, caps, gst_buffer_get_size (buffer)))
-      return GST_FLOW_ERROR;
-  }
-  flow = gst_mmap_sink_wait_for_link (self, &waited);
-  if (waited) {
-    /* Before the frame is stamped. */
-    gst_mmap_sink_stalled (self,
-        (g_get_monotonic_time () - start) * GST_USECOND);
-    start = g_get_monotonic_time ();
-    waited = FALSE;
-  }
-  if (flow == GST_FLOW_OK)
-    flow = gst_mmap_sink_send (self, buffer, &waited);
-  if (waited)
-    gst_mmap_sink_stalled (self,
-        (g_get_monotonic_time () - start) * GST_USECOND);
-  return flow;
+  if (!gst_mmap_sink_peek_block (self, buffer, &offset)
+      && !gst_mmap_sink_make_room (self, buffer))
+    return GST_FLOW_ERROR;
+  flow = gst_mmap_sink_wait_for_link (self);
+  if (flow != GST_FLOW_OK)
+    return flow;
+  gst_mmap_sink_make_up (self, buffer);
+  return gst_mmap_sink_send (self, buffer);
 }
 
 static gboolean
@@ -652,10 +723,10 @@ gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event)
       }
       break;
     case GST_EVENT_FLUSH_START:
-      gst_mmap_sink_set_flushing (self, TRUE);
+      gst_mmap_sink_set_flag (self, &self->pad_flushing, TRUE);
       break;
     case GST_EVENT_FLUSH_STOP:
-      gst_mmap_sink_set_flushing (self, FALSE);
+      gst_mmap_sink_set_flag (self, &self->pad_flushing, FALSE);
       gst_mmap_sink_forget_stall (self);
       mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
       break;
@@ -864,7 +935,7 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
    * does not fit is an error.
    */
   properties[PROP_SIZE] = g_param_spec_uint64 ("size", "Size",
-      "Bytes of the region (0 = chosen from the caps: room for 6 to 24 video "
+      "Bytes of the region (0 = chosen from the caps: room for 8 to 24 video "
       "frames; grows when caps change)", 0, MMAP_REGION_MAX_BYTES,
       DEFAULT_SIZE, ready);
   /**
@@ -934,6 +1005,7 @@ gst_mmap_sink_class_init (GstMmapSinkClass * klass)
       "Publishes a stream to other processes in shared memory, without copies",
       "the gst-mmap authors");
 
+  element_class->change_state = gst_mmap_sink_change_state;
   sink_class->start = gst_mmap_sink_start;
   sink_class->stop = gst_mmap_sink_stop;
   sink_class->unlock = gst_mmap_sink_unlock;

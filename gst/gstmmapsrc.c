@@ -58,7 +58,8 @@ struct _GstMmapSrc
 
   /* properties, under the object lock */
   gchar *socket_path;
-  MmapConsumer *consumer;       /* set in start(), kept after stop() for its statistics */
+  MmapConsumer *consumer;       /* between start() and stop() */
+  MmapConsumerStats past;       /* of the one before */
 
   /* streaming thread */
   GstAllocator *allocator;      /* of the last frame's region */
@@ -71,6 +72,7 @@ struct _GstMmapSrc
 
   gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
   GstClockTime probe_dts;
+  gulong no_caps_probe;         /* see drop_query_without_caps() */
 
   gboolean downstream_has_video_meta;
   guint64 latency;              /* of the producing pipeline; object lock */
@@ -89,6 +91,27 @@ GST_ELEMENT_REGISTER_DEFINE (mmapsrc, "mmapsrc", GST_RANK_NONE,
     GST_TYPE_MMAP_SRC);
 
 /* --- life --- */
+
+/* The base class asks for an allocation before there are caps, which some elements don't expect. */
+static GstPadProbeReturn
+drop_query_without_caps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstQuery *query = GST_PAD_PROBE_INFO_QUERY (info);
+  GstCaps *caps;
+
+  if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
+    return GST_PAD_PROBE_OK;
+  gst_query_parse_allocation (query, &caps, NULL);
+  return caps ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+}
+
+static void
+gst_mmap_src_remove_no_caps_probe (GstMmapSrc * self)
+{
+  if (self->no_caps_probe)
+    gst_pad_remove_probe (GST_BASE_SRC_PAD (self), self->no_caps_probe);
+  self->no_caps_probe = 0;
+}
 
 static gboolean
 gst_mmap_src_start (GstBaseSrc * src)
@@ -112,6 +135,8 @@ gst_mmap_src_start (GstBaseSrc * src)
   self->have_segment = FALSE;
   self->discont = TRUE;
   self->copied = 0;
+  self->no_caps_probe = gst_pad_add_probe (GST_BASE_SRC_PAD (self),
+      GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, drop_query_without_caps, self, NULL);
   return TRUE;
 }
 
@@ -121,26 +146,35 @@ gst_mmap_src_stop (GstBaseSrc * src)
   GstMmapSrc *self = GST_MMAP_SRC (src);
   MmapConsumer *consumer;
 
-  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   GST_OBJECT_LOCK (self);
   consumer = g_steal_pointer (&self->consumer);
+  mmap_consumer_get_stats (consumer, &self->past);
   GST_OBJECT_UNLOCK (self);
   mmap_consumer_free (consumer);
+  gst_mmap_src_remove_no_caps_probe (self);
   gst_clear_object (&self->allocator);
+  g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   return TRUE;
 }
 
 static gboolean
 gst_mmap_src_unlock (GstBaseSrc * src)
 {
-  mmap_consumer_set_cancelled (GST_MMAP_SRC (src)->consumer, TRUE);
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+
+  /* A flush event may come in READY. */
+  if (self->consumer)
+    mmap_consumer_set_cancelled (self->consumer, TRUE);
   return TRUE;
 }
 
 static gboolean
 gst_mmap_src_unlock_stop (GstBaseSrc * src)
 {
-  mmap_consumer_set_cancelled (GST_MMAP_SRC (src)->consumer, FALSE);
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+
+  if (self->consumer)
+    mmap_consumer_set_cancelled (self->consumer, FALSE);
   return TRUE;
 }
 
@@ -262,6 +296,7 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
     gst_caps_unref (caps);
     return GST_FLOW_NOT_NEGOTIATED;
   }
+  gst_mmap_src_remove_no_caps_probe (self);
 
   query = gst_query_new_allocation (caps, FALSE);
   if (!gst_pad_peer_query (GST_BASE_SRC_PAD (self), query))
@@ -328,7 +363,7 @@ gst_mmap_src_append (GstMmapSrc * self, const MmapItem * item,
     return;
   }
   /* Downstream holds so much that the producer may run out of blocks. */
-  if (mmap_consumer_link_should_copy (item->link)) {
+  if (item->should_copy) {
     gst_mmap_src_append_copy (self, item, buffer);
     return;
   }
@@ -515,7 +550,7 @@ gst_mmap_src_get_capabilities_locked (GstMmapSrc * self)
 static GstStructure *
 gst_mmap_src_get_stats_locked (GstMmapSrc * self)
 {
-  MmapConsumerStats counts = { 0 };
+  MmapConsumerStats counts = self->past;
 
   if (self->consumer)
     mmap_consumer_get_stats (self->consumer, &counts);

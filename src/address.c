@@ -103,11 +103,15 @@ address_parse (const char *address, GError ** error)
 static GSocket *
 socket_new (GError ** error)
 {
+  g_autoptr (GError) cause = NULL;
   GSocket *socket = g_socket_new (G_SOCKET_FAMILY_UNIX,
-      G_SOCKET_TYPE_SEQPACKET, G_SOCKET_PROTOCOL_DEFAULT, error);
+      G_SOCKET_TYPE_SEQPACKET, G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   if (socket)
     g_socket_set_blocking (socket, FALSE);
+  else
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't make a socket: %s", cause->message);
   return socket;
 }
 
@@ -274,6 +278,7 @@ listener_bind (MmapListener * listener, GError ** error)
 static gboolean
 listener_listen (MmapListener * listener, GError ** error)
 {
+  g_autoptr (GError) cause = NULL;
   struct stat st;
 
   if (!is_abstract (listener->address)
@@ -283,7 +288,11 @@ listener_listen (MmapListener * listener, GError ** error)
   }
   /* As many as can be served: more at once try again. */
   g_socket_set_listen_backlog (listener->socket, MMAP_MAX_LINKS);
-  return g_socket_listen (listener->socket, error);
+  if (g_socket_listen (listener->socket, &cause))
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "Can't listen: %s",
+      cause->message);
+  return FALSE;
 }
 
 MmapListener *

@@ -18,6 +18,9 @@
 /* How long to wait between two looks for a producer that isn't there yet; chosen, untuned. */
 #define SEARCH_INTERVAL_MS 20
 
+/* A producer that offers so many regions without using one is refused; chosen: as many as it may leave unanswered. */
+#define MAX_NEXT_REGIONS 16
+
 /* FALSE if cancelled. @fd: -1: none; @timeout_ms: -1: none */
 static gboolean
 wait_for (MmapConsumer * consumer, int fd, int timeout_ms)
@@ -72,15 +75,18 @@ search (MmapConsumer * consumer, GError ** error)
 /* Maps the region of an offer, and checks that it is the one that is meant. */
 static MmapRegion *
 open_region (const MmapCapabilities * offer, MmapMessage * message,
-    guint * n_fds, GError ** error)
+    guint first_fd, GError ** error)
 {
   g_autoptr (MmapRegion) region = NULL;
   guint8 seen[MMAP_TOKEN_MAX_BYTES];
   gboolean right;
 
   if (strcmp (offer->file, "memfd") == 0)
-    region = mmap_region_open_fd (mmap_message_take_fd (message, (*n_fds)++),
+    region = mmap_region_open_fd (mmap_message_take_fd (message, 0),
         offer->size, error);
+  else if (first_fd > 0)
+    region = mmap_region_open_file_fd (mmap_message_take_fd (message, 0),
+        offer->file, offer->size, error);
   else
     region = mmap_region_open_path (offer->file, offer->size, error);
   if (!region)
@@ -130,8 +136,13 @@ send_answer (MmapConsumer * consumer, MmapLink * link,
       + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
   answer.media = g_strdup (consumer->media);
   mmap_token_write (&answer.token, (guint8 *) link->area + answer.token_index);
-  return mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
-      mmap_capabilities_to_variant (&answer), NULL, 0, error);
+  /* The first answer also carries what wakes the producer. */
+  if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
+          mmap_capabilities_to_variant (&answer), &link->peer_fd,
+          link->peer_fd >= 0 ? 1 : 0, error))
+    return FALSE;
+  mmap_link_close_peer_fd (link);
+  return TRUE;
 }
 
 static gboolean
@@ -159,7 +170,7 @@ handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
 {
   g_auto (MmapCapabilities) offer = { 0 };
   g_autoptr (MmapRegion) region = NULL;
-  guint n_fds = 0;
+  guint n_fds;
 
   if (!mmap_capabilities_init_variant (&offer, message->body, error))
     return FALSE;
@@ -168,12 +179,20 @@ handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
         "The offer doesn't say where its region is");
     return FALSE;
   }
+  if (g_queue_get_length (&consumer->next_regions) >= MAX_NEXT_REGIONS) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The producer offered more than %d regions without using them",
+        MAX_NEXT_REGIONS);
+    return FALSE;
+  }
   if (consumer->link && offer.session != consumer->session) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
         "A new region belongs to another session");
     return FALSE;
   }
-  region = open_region (&offer, message, &n_fds, error);
+  /* A file's descriptor comes along, too: by the time we look, another may lie at its path. */
+  n_fds = message->n_fds > (consumer->link ? 0 : 2) ? 1 : 0;
+  region = open_region (&offer, message, n_fds, error);
   if (!region)
     return FALSE;
   if (!consumer->link
@@ -209,6 +228,8 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     case MMAP_MESSAGE_ACCEPT:
       if (consumer->state == CONSUMER_GREETED && consumer->region) {
         consumer->state = CONSUMER_UP;
+        explicit_bzero (consumer->link->link->area->token_area,
+            MMAP_TOKEN_AREA_BYTES);
         mmap_add_relaxed (&consumer->stats.links, 1);
         return TRUE;
       }

@@ -107,13 +107,6 @@ mmap_consumer_link_release (MmapConsumerLink * link, guint64 id, guint64 size)
   mmap_add_relaxed (&link->held_bytes, -size);
 }
 
-gboolean
-mmap_consumer_link_should_copy (MmapConsumerLink * link)
-{
-  return mmap_load_relaxed (&link->held_bytes) >
-      mmap_load_relaxed (&link->max_held);
-}
-
 void
 mmap_item_clear (MmapItem * item)
 {
@@ -187,6 +180,21 @@ switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
   return TRUE;
 }
 
+/* Whether somebody could wait for ever if the frame, handed out already, was kept: more is held than the producer can spare, or it
+ * was the last that the region had room for, and nothing comes after it that could be given back instead. */
+static gboolean
+should_copy (MmapConsumer * consumer, const MmapDescriptor * frame)
+{
+  MmapConsumerLink *link = consumer->link;
+  MmapDescriptor next;
+
+  if (mmap_load_relaxed (&link->held_bytes) >
+      mmap_load_relaxed (&link->max_held))
+    return TRUE;
+  return (frame->hints & MMAP_HINT_LAST_ROOM)
+      && mmap_ring_peek (&link->link->frames, &next) != MMAP_RING_OK;
+}
+
 /* Checks the descriptor, a private copy. */
 static MmapNextResult
 take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
@@ -217,6 +225,7 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
     mmap_add_relaxed (&consumer->link->held_bytes, descriptor->size);
     mmap_add_relaxed (&consumer->stats.frames, 1);
     mmap_add_relaxed (&consumer->stats.bytes, descriptor->size);
+    item->should_copy = should_copy (consumer, descriptor);
     return MMAP_NEXT_FRAME;
   }
   mmap_add_relaxed (&consumer->stats.events, 1);

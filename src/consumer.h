@@ -32,6 +32,7 @@ typedef struct _MmapConsumerLink MmapConsumerLink;
  *     change them unless it breaks the rules.
  * @region: (nullable): referenced
  * @link: referenced
+ * @should_copy: the producer may run out of blocks: a frame should be copied, and given back at once
  *
  * A frame or an event. The frame must be given back with mmap_consumer_link_release().
  */
@@ -41,6 +42,7 @@ typedef struct
   const guint8 *data;
   MmapRegion *region;
   MmapConsumerLink *link;
+  gboolean should_copy;
 } MmapItem;
 
 typedef enum
@@ -92,10 +94,6 @@ void mmap_consumer_link_unref (MmapConsumerLink * link);
 /* Gives a frame back, once: @id and @size from its descriptor. Nothing more happens if the link has ended meanwhile. */
 void mmap_consumer_link_release (MmapConsumerLink * link, guint64 id,
     guint64 size);
-
-/* TRUE if more bytes are held than the producer said it can spare. Then the frame that was just handed out should be
- * copied and released at once, or the producer may run out of blocks and wait for ever. */
-gboolean mmap_consumer_link_should_copy (MmapConsumerLink * link);
 
 void mmap_consumer_get_stats (MmapConsumer * consumer,
     MmapConsumerStats * stats);

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,7 +28,7 @@ static gboolean
 link_map (MmapLink * link, GError ** error)
 {
   void *area = mmap (NULL, sizeof (MmapLinkArea), PROT_READ | PROT_WRITE,
-      MAP_SHARED, link->fd, 0);
+      MAP_SHARED | MAP_POPULATE, link->fd, 0);
 
   if (area == MAP_FAILED)
     return fail (error, MMAP_ERROR_FAILED, "mmap");
@@ -51,23 +50,41 @@ link_init_rings (MmapLink * link)
 }
 
 static MmapLink *
-link_alloc (int fd, int wake_fd)
+link_alloc (int fd)
 {
   MmapLink *link = g_new0 (MmapLink, 1);
 
   link->fd = fd;
-  link->wake_fd = wake_fd;
-  link->peer_fd = -1;
+  link->wake_fd = link->peer_fd = link->sleep_fd = -1;
   return link;
 }
 
-static void
-link_init_wakeups (MmapLink * link, guint32 * own_word, guint32 * other_word)
+static gboolean
+link_init_wakeups (MmapLink * link, guint32 * own_word, guint32 * other_word,
+    GError ** error)
 {
+  if (!mmap_waker_make_fds (&link->wake_fd, &link->peer_fd))
+    return fail (error, MMAP_ERROR_FAILED, "eventfd and epoll");
   link->sleeper.word = own_word;
-  link->sleeper.fd = link->wake_fd;
+  link->sleeper.fd = link->sleep_fd;
   link->waker.word = other_word;
   link->waker.fd = link->wake_fd;
+  return TRUE;
+}
+
+gboolean
+mmap_link_take_sleep_fd (MmapLink * link, int fd, GError ** error)
+{
+  if (fd < 0 || !mmap_sleeper_check_fd (fd)) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The link lacks descriptors: expected an epoll descriptor for wake-ups");
+    if (fd >= 0)
+      close (fd);
+    return FALSE;
+  }
+  link->sleep_fd = fd;
+  link->sleeper.fd = fd;
+  return TRUE;
 }
 
 static gboolean
@@ -88,19 +105,11 @@ link_create_memory (MmapLink * link, GError ** error)
 MmapLink *
 mmap_link_new (guint64 session, guint32 link_id, GError ** error)
 {
-  MmapLink *link = link_alloc (-1, -1);
+  MmapLink *link = link_alloc (-1);
   MmapLinkArea *area;
-  int ends[2];
 
   if (!link_create_memory (link, error))
     goto failed;
-  if (socketpair (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) < 0) {
-    fail (error, MMAP_ERROR_FAILED, "socketpair");
-    goto failed;
-  }
-  link->wake_fd = ends[0];
-  link->peer_fd = ends[1];
-
   area = link->area;
   memcpy (area->magic, MMAP_LINK_MAGIC, sizeof area->magic);
   area->version = MMAP_PROTOCOL_VERSION;
@@ -110,22 +119,13 @@ mmap_link_new (guint64 session, guint32 link_id, GError ** error)
   area->link_bytes = sizeof (MmapLinkArea);
 
   link_init_rings (link);
-  link_init_wakeups (link, &area->producer_sleep, &area->consumer_sleep);
-  return link;
+  if (link_init_wakeups (link, &area->producer_sleep, &area->consumer_sleep,
+          error))
+    return link;
 
 failed:
   mmap_link_free (link);
   return NULL;
-}
-
-static gboolean
-link_check_fds (const MmapLink * link, GError ** error)
-{
-  if (link->fd >= 0 && link->wake_fd >= 0)
-    return TRUE;
-  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-      "The link lacks descriptors: expected its memory and a socket");
-  return FALSE;
 }
 
 static gboolean
@@ -191,21 +191,31 @@ link_check_header (MmapLink * link, guint64 session, GError ** error)
   return TRUE;
 }
 
-MmapLink *
-mmap_link_open (int fd, int wake_fd, guint64 session, GError ** error)
+static gboolean
+link_check_fd (const MmapLink * link, GError ** error)
 {
-  MmapLink *link = link_alloc (fd, wake_fd);
+  if (link->fd >= 0)
+    return TRUE;
+  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The link lacks descriptors: expected its memory");
+  return FALSE;
+}
 
-  if (!link_check_fds (link, error) || !link_check_memory (link, error)
+MmapLink *
+mmap_link_open (int fd, int sleep_fd, guint64 session, GError ** error)
+{
+  MmapLink *link = link_alloc (fd);
+
+  if (!mmap_link_take_sleep_fd (link, sleep_fd, error)
+      || !link_check_fd (link, error) || !link_check_memory (link, error)
       || !link_map (link, error)
-      || !link_check_header (link, session, error)) {
+      || !link_check_header (link, session, error)
+      || !link_init_wakeups (link, &link->area->consumer_sleep,
+          &link->area->producer_sleep, error)) {
     mmap_link_free (link);
     return NULL;
   }
-
   link_init_rings (link);
-  link_init_wakeups (link, &link->area->consumer_sleep,
-      &link->area->producer_sleep);
   return link;
 }
 
@@ -226,6 +236,8 @@ mmap_link_free (MmapLink * link)
     close (link->fd);
   if (link->wake_fd >= 0)
     close (link->wake_fd);
+  if (link->sleep_fd >= 0)
+    close (link->sleep_fd);
   mmap_link_close_peer_fd (link);
   g_free (link);
 }

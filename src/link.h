@@ -14,8 +14,9 @@ G_BEGIN_DECLS
 /**
  * MmapLink:
  * @fd: the memory's descriptor, owned
- * @wake_fd: this side's end of the sockets that carry wake-ups, owned
- * @peer_fd: the consumer's end, on the producer's side until it was sent; else -1; owned
+ * @wake_fd: eventfd that wakes the other side, owned
+ * @peer_fd: epoll descriptor on it, to be sent to the other side; -1 once that was done; owned
+ * @sleep_fd: epoll descriptor from the other side, through which it wakes this one; -1 until it has come; owned
  * @area: the mapping; both sides write, each its own lines
  *
  * One side's view of a link. Not thread-safe by itself: see ring.h and wakeup.h.
@@ -25,6 +26,7 @@ typedef struct
   int fd;
   int wake_fd;
   int peer_fd;
+  int sleep_fd;
   MmapLinkArea *area;
   MmapRing frames;
   MmapRing events;
@@ -33,18 +35,23 @@ typedef struct
   MmapWaker waker;
 } MmapLink;
 
-/* Producer: makes a link in a memfd, sealed against shrinking and growing, and the sockets for wake-ups.
+/* Producer: makes a link in a memfd, sealed against shrinking and growing, and what wakes the consumer.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
 MmapLink *mmap_link_new (guint64 session, guint32 link_id, GError ** error);
 
 /* Consumer: maps the link that a producer offers.
- * @fd, @wake_fd: (transfer full): closed on failure, too
- * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (a descriptor is -1: it was not sent), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
+ * @fd, @sleep_fd: (transfer full): closed on failure, too
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (a descriptor is -1: it was not sent; or @sleep_fd is no epoll descriptor), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
  *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT or MMAP_ERROR_FAILED */
-MmapLink *mmap_link_open (int fd, int wake_fd, guint64 session,
+MmapLink *mmap_link_open (int fd, int sleep_fd, guint64 session,
     GError ** error);
 
-/* Producer: closes its copy of the consumer's end, which was sent. */
+/* Takes what the other side has sent to wake this one.
+ * @fd: (transfer full)
+ * FALSE with MMAP_ERROR_MESSAGE if it is -1 or no epoll descriptor. */
+gboolean mmap_link_take_sleep_fd (MmapLink * link, int fd, GError ** error);
+
+/* Closes the descriptor that was to be sent to the other side, and was. */
 void mmap_link_close_peer_fd (MmapLink * link);
 
 void mmap_link_free (MmapLink * link);

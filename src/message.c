@@ -21,6 +21,9 @@
 /* The most that the kernel passes in one message (SCM_MAX_FD): none is lost, those that are too many are closed. */
 #define MAX_RECEIVED_FDS 253
 
+/* Of a refusal's text, which ends on somebody's terminal; chosen: our own are shorter. */
+#define MAX_REASON_BYTES 500
+
 #define MESSAGE_MAGIC 0x316d6d67u       /* "gmm1" */
 
 typedef struct
@@ -238,6 +241,8 @@ mmap_message_receive (GSocket * socket, MmapMessage * message, GError ** error)
   return TRUE;
 
 failed:
+  if (n > 0)
+    explicit_bzero (data, n);
   mmap_message_clear (message);
   return FALSE;
 }
@@ -258,7 +263,9 @@ void
 mmap_message_get_refusal (const MmapMessage * message, GError ** error)
 {
   const char *reason = NULL, *text = NULL;
+  g_autofree char *printable = NULL;
   MmapError code;
+  char *c;
 
   g_variant_lookup (message->body, "reason", "&s", &reason);
   g_variant_lookup (message->body, "message", "&s", &text);
@@ -267,8 +274,12 @@ mmap_message_get_refusal (const MmapMessage * message, GError ** error)
       break;
   if (code == MMAP_N_ERRORS)
     code = MMAP_ERROR_FAILED;
+  printable = g_strndup (text ? text : "no reason given", MAX_REASON_BYTES);
+  for (c = printable; *c; c++)
+    if (!g_ascii_isprint (*c))
+      *c = '?';
   g_set_error (error, MMAP_ERROR, code, "The other side refused: %s",
-      text ? text : "no reason given");
+      printable);
 }
 
 void

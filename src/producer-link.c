@@ -12,6 +12,7 @@
 #include "message.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* The token lies at a random index among this many bytes; chosen: a page. */
 #define TOKEN_SPREAD_BYTES MMAP_PAGE_BYTES
@@ -19,6 +20,12 @@
 /* What a consumer may hold before it copies, as a part of the region; chosen so that with three frames in a region one is held,
  * one is being written, and one is free. */
 #define HELD_PART 2
+
+/* Longer media caps are left out of offers, which have a limit. */
+#define MAX_MEDIA_BYTES (MMAP_CAPABILITIES_MAX_BYTES / 2)
+
+/* How long to wait when the process has no descriptor left; chosen, untuned. */
+#define ACCEPT_AGAIN_US 100000
 
 /* A consumer that leaves so many offers of a new region unanswered is ended; chosen, untuned. */
 #define MAX_PENDING_OFFERS 16
@@ -149,7 +156,8 @@ link_send_offer_locked (MmapProducerLink * link, GError ** error)
   g_auto (MmapCapabilities) offer = { 0 };
   MmapPendingOffer *pending;
   gboolean first = link->link == NULL;
-  int fds[MMAP_MESSAGE_MAX_FDS];
+  int fds[MMAP_MESSAGE_MAX_FDS], share_fd;
+  gboolean sent;
   guint n = 0;
 
   if (first) {
@@ -169,20 +177,25 @@ link_send_offer_locked (MmapProducerLink * link, GError ** error)
   offer.size = region->size;
   offer.token_index = pending->token_index;
   offer.max_held = producer->arena->capacity / HELD_PART;
-  offer.media = g_strdup (producer->media);
+  /* The caps event carries them in any case. */
+  if (producer->media && strlen (producer->media) <= MAX_MEDIA_BYTES)
+    offer.media = g_strdup (producer->media);
   link->offered_region_id = region->region_id;
 
-  if (!producer->file)
-    fds[n++] = region->fd;
+  share_fd = mmap_region_dup_read_only (region);
+  if (share_fd >= 0 || !producer->file)
+    fds[n++] = share_fd >= 0 ? share_fd : region->fd;
   if (first) {
     fds[n++] = link->link->fd;
     fds[n++] = link->link->peer_fd;
   }
-  if (!mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
-          mmap_capabilities_to_variant (&offer), fds, n, error))
-    return FALSE;
-  mmap_link_close_peer_fd (link->link);
-  return TRUE;
+  sent = mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
+      mmap_capabilities_to_variant (&offer), fds, n, error);
+  if (share_fd >= 0)
+    close (share_fd);
+  if (sent)
+    mmap_link_close_peer_fd (link->link);
+  return sent;
 }
 
 void
@@ -229,6 +242,13 @@ link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
   guint64 start = offsetof (MmapLinkArea, token_area);
   gboolean right;
 
+  /* A shorter one could be guessed. */
+  if (answer->token.n_bytes != link->producer->token_bytes) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN_BYTES,
+        "The answer's token_bytes is %u, that of the offer %u",
+        answer->token.n_bytes, link->producer->token_bytes);
+    return FALSE;
+  }
   if (answer->token_index < start
       || answer->token_index - start >
       MMAP_TOKEN_AREA_BYTES - answer->token.n_bytes) {
@@ -277,7 +297,7 @@ link_up_locked (MmapProducerLink * link)
 }
 
 static gboolean
-link_handle_answer (MmapProducerLink * link, const MmapMessage * message,
+link_handle_answer (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
   g_auto (MmapCapabilities) answer = { 0 };
@@ -304,6 +324,10 @@ link_handle_answer (MmapProducerLink * link, const MmapMessage * message,
   }
   g_queue_pop_head (&link->offers);
   pending_offer_free_locked (offer);
+  if (link->link->sleep_fd < 0
+      && !mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message,
+              0), error))
+    return FALSE;
   /* A newer offer is under way, and its answer's token may lie where this one's was. */
   if (answer.region_id != link->offered_region_id)
     return TRUE;
@@ -315,7 +339,7 @@ link_handle_answer (MmapProducerLink * link, const MmapMessage * message,
 }
 
 static gboolean
-link_handle_message (MmapProducerLink * link, const MmapMessage * message,
+link_handle_message (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
   switch (message->kind) {
@@ -416,11 +440,16 @@ gboolean
 mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
 {
   MmapProducer *producer = data;
-  g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, NULL);
+  g_autoptr (GError) cause = NULL;
+  g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, &cause);
   guint slot;
 
-  if (!socket)
+  if (!socket) {
+    /* The listener stays readable: don't spin until there are descriptors again. */
+    if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES))
+      g_usleep (ACCEPT_AGAIN_US);
     return G_SOURCE_CONTINUE;
+  }
 
   g_mutex_lock (&producer->lock);
   for (slot = 0; slot < MMAP_MAX_LINKS; slot++)

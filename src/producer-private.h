@@ -152,6 +152,9 @@ void mmap_producer_report_locked (MmapProducer * producer);
 MmapBlock *mmap_producer_alloc_locked (MmapProducer * producer,
     guint64 size, guint64 align, MmapAllocUse use);
 
+/* Whether a block of @size bytes could be taken for a copy. */
+gboolean mmap_producer_has_room_locked (MmapProducer * producer, guint64 size);
+
 /* From the control part if it has room, else from the part for frames. */
 MmapBlock *mmap_producer_alloc_control_locked (MmapProducer * producer,
     guint64 size);

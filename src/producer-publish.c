@@ -261,6 +261,8 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   if (links_wait_for_room_locked (producer, TRUE)) {
     descriptor.kind = 0;
     descriptor.region_id = producer->arena->region->region_id;
+    descriptor.hints = mmap_producer_has_room_locked (producer,
+        descriptor.size) ? 0 : MMAP_HINT_LAST_ROOM;
     publication = publication_new_locked (producer, TRUE, notify, data);
     links_push_locked (producer, &descriptor, publication, TRUE);
     count_frame_locked (producer, descriptor.size);

@@ -86,7 +86,8 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   g_cond_init (&producer->cond);
   producer->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   producer->listener = listener;
-  producer->file = g_strdup (file);
+  /* Consumers may have another current directory. */
+  producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
   producer->token_bytes = token_bytes;
   producer->session = 1 + mmap_random_below (G_MAXUINT64 - 1);
   producer->publications = g_array_new (FALSE, TRUE, sizeof (MmapPublication));
@@ -347,6 +348,32 @@ block_new_locked (MmapProducer * producer, guint64 offset, guint64 size)
   return block;
 }
 
+static gboolean
+arena_alloc (MmapArena * arena, guint64 size, guint64 align, guint64 * offset)
+{
+  return (size >= PAGE_ALIGNED_FROM_BYTES && align < MMAP_PAGE_BYTES
+      && mmap_blocks_alloc (arena->frames, size, MMAP_PAGE_BYTES, offset))
+      || mmap_blocks_alloc (arena->frames, size, align, offset);
+}
+
+/* Free bytes may lie in pieces: whether there is room only an allocation tells. */
+static gboolean
+arena_has_room (MmapArena * arena, guint64 size, guint64 align)
+{
+  guint64 offset;
+
+  if (!arena_alloc (arena, size, align, &offset))
+    return FALSE;
+  mmap_blocks_release (arena->frames, offset);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
+{
+  return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
+}
+
 MmapBlock *
 mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
     guint64 align, MmapAllocUse use)
@@ -360,14 +387,12 @@ mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
       && mmap_blocks_get_free_bytes (arena->frames) <
       size + arena->capacity / 4)
     return NULL;
-  if (use == MMAP_ALLOC_POOL
-      && mmap_blocks_get_free_bytes (arena->frames) < 2 * size)
+  if (!arena_alloc (arena, size, align, &offset))
     return NULL;
-  if (size >= PAGE_ALIGNED_FROM_BYTES && align < MMAP_PAGE_BYTES
-      && mmap_blocks_alloc (arena->frames, size, MMAP_PAGE_BYTES, &offset))
-    return block_new_locked (producer, offset, size);
-  if (!mmap_blocks_alloc (arena->frames, size, align, &offset))
+  if (use != MMAP_ALLOC_COPY && !arena_has_room (arena, size, align)) {
+    mmap_blocks_release (arena->frames, offset);
     return NULL;
+  }
   return block_new_locked (producer, offset, size);
 }
 
@@ -518,7 +543,7 @@ producer_lead_locked (MmapProducer * producer, gint64 deadline)
       continue;
     mmap_sleeper_prepare (&link->link->sleeper);
     links[n] = mmap_producer_link_ref (link);
-    fds[n] = (struct pollfd) { link->link->wake_fd, POLLIN, 0 };
+    fds[n] = (struct pollfd) { link->link->sleep_fd, POLLIN, 0 };
     n++;
   }
 

@@ -74,9 +74,9 @@ typedef enum
 /* Who a block is for: see mmap_producer_alloc(). */
 typedef enum
 {
-  MMAP_ALLOC_UPSTREAM,          /* may be held for long, out of our control: leaves a quarter of the region free */
+  MMAP_ALLOC_UPSTREAM,          /* any size, may be held for long: leaves a quarter of the region free, and room for one more */
   MMAP_ALLOC_POOL,              /* one of many of the same size: leaves room for one more, to copy into */
-  MMAP_ALLOC_COPY               /* for a frame that is published at once */
+  MMAP_ALLOC_COPY               /* for a frame that is published at once: may be the last */
 } MmapAllocUse;
 
 /**

@@ -107,13 +107,18 @@ typedef struct
   /* line 2 */
   guint32 width;                /* 128 pixels */
   guint32 height;               /* 132 pixels */
-  guint32 reserved0[2];         /* 136 */
+  guint32 hints;                /* 136 MMAP_HINT_... */
+  guint32 reserved0;            /* 140 */
   guint64 plane_offset[4];      /* 144 bytes from the payload's start */
   gint32 plane_stride[4];       /* 176 bytes */
   /* line 3 */
   guint32 padding[4];           /* 192 pixels: top, bottom, left, right */
   guint8 reserved1[48];         /* 208 */
 } MmapDescriptor;
+
+/* When it was published, the region had no room for another frame of its size. A consumer that has no later frame to read should
+ * copy it, and give it back at once: or everybody waits for everybody. */
+#define MMAP_HINT_LAST_ROOM 1u
 
 #define MMAP_FRAME_RING_SLOTS 256       /* chosen, untuned */
 #define MMAP_EVENT_RING_SLOTS 64        /* chosen, untuned */
@@ -242,6 +247,7 @@ MMAP_PIN (MmapDescriptor, video_format, 120);
 MMAP_PIN (MmapDescriptor, video_flags, 124);
 MMAP_PIN (MmapDescriptor, width, 128);
 MMAP_PIN (MmapDescriptor, height, 132);
+MMAP_PIN (MmapDescriptor, hints, 136);
 MMAP_PIN (MmapDescriptor, plane_offset, 144);
 MMAP_PIN (MmapDescriptor, plane_stride, 176);
 MMAP_PIN (MmapDescriptor, padding, 192);

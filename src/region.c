@@ -214,6 +214,24 @@ map_existing (int fd, guint64 expected_size, gboolean writable, GError ** error)
   return region;
 }
 
+/* Maps what the other side has spent memory on: to read what it hasn't would cost this side. */
+static MmapRegion *
+map_reserved (int fd, const struct stat *st, guint64 expected_size,
+    GError ** error)
+{
+  MmapRegion *region = map_existing (fd, expected_size, FALSE, error);
+
+  if (region == NULL || st->st_blocks * 512 >= st->st_size)
+    return region;
+  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+      "The descriptor's memory is not reserved by the other side, expected a "
+      "memfd without holes");
+  /* The descriptor stays the caller's. */
+  region->fd = -1;
+  mmap_region_unref (region);
+  return NULL;
+}
+
 MmapRegion *
 mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
 {
@@ -233,7 +251,7 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
           "The descriptor's memory can be shrunk by the other side, expected "
           "a memfd with F_SEAL_SHRINK");
     else
-      region = map_existing (fd, expected_size, FALSE, error);
+      region = map_reserved (fd, &st, expected_size, error);
   }
   if (region == NULL && fd >= 0)
     close (fd);
@@ -286,6 +304,28 @@ open_path (const char *path, guint64 expected_size, gboolean writable,
 }
 
 MmapRegion *
+mmap_region_open_file_fd (int fd, const char *path, guint64 expected_size,
+    GError ** error)
+{
+  MmapRegion *region = map_existing (fd, expected_size, FALSE, error);
+
+  if (region)
+    region->path = g_strdup (path);
+  else
+    close (fd);
+  return region;
+}
+
+int
+mmap_region_dup_read_only (const MmapRegion * region)
+{
+  char self[64];
+
+  g_snprintf (self, sizeof self, "/proc/self/fd/%d", region->fd);
+  return open (self, O_RDONLY | O_CLOEXEC);
+}
+
+MmapRegion *
 mmap_region_open_path (const char *path, guint64 expected_size, GError ** error)
 {
   return open_path (path, expected_size, FALSE, error);
@@ -311,7 +351,8 @@ mmap_region_unref (MmapRegion * region)
   if (!g_atomic_int_dec_and_test (&region->ref_count))
     return;
   munmap (region->base, region->size);
-  close (region->fd);
+  if (region->fd >= 0)
+    close (region->fd);
   g_free (region->path);
   g_free (region);
 }

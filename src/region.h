@@ -69,6 +69,14 @@ MmapRegion *mmap_region_new_file (const char *path, guint64 size,
 MmapRegion *mmap_region_open_fd (int fd, guint64 expected_size,
     GError ** error);
 
+/* As mmap_region_open_fd(), for the descriptor of a file, which needs no seals. @path: for region->path */
+MmapRegion *mmap_region_open_file_fd (int fd, const char *path,
+    guint64 expected_size, GError ** error);
+
+/* A descriptor of the region to send to a consumer: read-only, and not the one that holds the lock of a file.
+ * Returns: (transfer full): or -1 if the system can't make one */
+int mmap_region_dup_read_only (const MmapRegion * region);
+
 /* As mmap_region_open_fd(), by path: O_CLOEXEC, O_NOFOLLOW, a regular file. MMAP_ERROR_FILE if it can't be opened. */
 MmapRegion *mmap_region_open_path (const char *path, guint64 expected_size,
     GError ** error);

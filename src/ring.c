@@ -77,6 +77,20 @@ mmap_ring_is_read (const MmapRing * ring)
   return mmap_load_relaxed (ring->tail) == ring->own;
 }
 
+/* The pusher is further ahead than the ring is long: right only if it has taken slots back meanwhile. */
+static gboolean
+ring_catch_up (MmapRing * ring, guint64 * head)
+{
+  /* Acquire: the head is read after the tail, so that it is not less. Pairs with the pusher's swap of the tail. */
+  guint64 tail = mmap_load_acquire (ring->tail);
+
+  *head = mmap_load_acquire (ring->head);
+  if (tail - ring->own > *head - ring->own || *head - tail > ring->n_slots)
+    return FALSE;
+  ring->own = tail;
+  return TRUE;
+}
+
 MmapRingResult
 mmap_ring_peek (MmapRing * ring, void *slot)
 {
@@ -88,7 +102,7 @@ mmap_ring_peek (MmapRing * ring, void *slot)
     /* Acquire: the slot and the block it describes are read after. Pairs with the release in mmap_ring_push(). */
     guint64 head = mmap_load_acquire (ring->head);
 
-    if (head - ring->own > ring->n_slots)
+    if (head - ring->own > ring->n_slots && !ring_catch_up (ring, &head))
       return MMAP_RING_BROKEN;
     ring->seen = head;
     if (head == ring->own)
@@ -112,8 +126,14 @@ mmap_ring_pop (MmapRing * ring)
     ring->own++;
     return MMAP_RING_OK;
   }
-  if (tail - ring->own > ring->seen - ring->own)
-    return MMAP_RING_BROKEN;
+  /* Taken back, perhaps with others that were not seen yet. */
+  if (tail - ring->own > ring->seen - ring->own) {
+    guint64 head = mmap_load_acquire (ring->head);
+
+    if (tail - ring->own > head - ring->own || head - tail > ring->n_slots)
+      return MMAP_RING_BROKEN;
+    ring->seen = head;
+  }
   ring->own = tail;
   return MMAP_RING_WAIT;
 }

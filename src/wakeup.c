@@ -1,20 +1,41 @@
-/* gst-mmap: wake-ups through a pair of sockets, asked for through a shared word
+/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A sleeper is used by the one thread that waits; a waker under the lock of the side that publishes or releases.
  *
- * Sockets and no eventfd, because the two sides share an eventfd's flags: who makes it blocking and full stops the other
- * side in write(2), under its lock. Each side has an end of its own here, and says with each call that it doesn't wait and
- * wants no signal. Datagrams, because a stream's end would be readable for ever once the other side has closed its own.
+ * The eventfd stays with the side that writes it. Were it shared, its flags were, too: who makes it blocking and full stops the
+ * other side in write(2), under its lock. The other side gets an epoll descriptor that watches it, edge-triggered: it can
+ * wait for the next write, and nothing else, and nothing need be read.
  */
 #include "wakeup.h"
 
 #include "atomics.h"
 
 #include <errno.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+gboolean
+mmap_waker_make_fds (int *wake_fd, int *sleep_fd)
+{
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET };
+
+  *wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  *sleep_fd = epoll_create1 (EPOLL_CLOEXEC);
+  return *wake_fd >= 0 && *sleep_fd >= 0
+      && epoll_ctl (*sleep_fd, EPOLL_CTL_ADD, *wake_fd, &event) == 0;
+}
+
+gboolean
+mmap_sleeper_check_fd (int fd)
+{
+  struct epoll_event event;
+
+  return epoll_wait (fd, &event, 1, 0) >= 0 || errno == EINTR;
+}
 
 void
 mmap_sleeper_prepare (MmapSleeper * sleeper)
@@ -28,20 +49,19 @@ mmap_sleeper_prepare (MmapSleeper * sleeper)
 void
 mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled)
 {
-  guint8 byte;
+  struct epoll_event event;
 
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
-  /* Nothing to read is fine. A wake-up that comes late, or more than one, ends the next sleep early. */
+  /* Takes the edge. A wake-up that comes late ends the next sleep early. */
   if (signalled)
-    while (recv (sleeper->fd, &byte, sizeof byte, MSG_DONTWAIT) < 0
-        && errno == EINTR);
+    while (epoll_wait (sleeper->fd, &event, 1, 0) < 0 && errno == EINTR);
 }
 
 gboolean
 mmap_waker_wake (MmapWaker * waker)
 {
-  guint8 byte = 1;
+  guint64 one = 1;
   guint32 count;
 
   /* What was published is visible before the word is looked at. Pairs with the fence in mmap_sleeper_prepare(). */
@@ -52,8 +72,7 @@ mmap_waker_wake (MmapWaker * waker)
 
   waker->woken = count;
   waker->wakeups++;
-  /* EAGAIN: there is so much to read that the other side is being woken already. */
-  while (send (waker->fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_NOSIGNAL) < 0
-      && errno == EINTR);
+  /* Nobody reads it: it counts up, and would be full after 2^64 wake-ups. */
+  while (write (waker->fd, &one, sizeof one) < 0 && errno == EINTR);
   return TRUE;
 }

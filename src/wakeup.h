@@ -1,4 +1,4 @@
-/* gst-mmap: wake-ups through a pair of sockets, asked for through a shared word
+/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -15,7 +15,7 @@ G_BEGIN_DECLS
 /**
  * MmapSleeper:
  * @word: shared: written by this side; odd: asleep, or about to be
- * @fd: this side's end of a pair of datagram sockets: readable once it was woken; not owned
+ * @fd: epoll descriptor, from the other side, that becomes readable when it wakes this one; not owned
  * @count: private copy of @word
  */
 typedef struct
@@ -28,7 +28,7 @@ typedef struct
 /**
  * MmapWaker:
  * @word: shared: the other side's sleep word
- * @fd: this side's end of the pair: what is sent wakes the other side; not owned
+ * @fd: eventfd of this side's own, which the other side watches through an epoll descriptor; not owned
  * @woken: the value of @word for which it was woken: it is woken once per sleep
  * @wakeups: how often it was woken
  */
@@ -39,6 +39,13 @@ typedef struct
   guint32 woken;
   guint64 wakeups;
 } MmapWaker;
+
+/* Makes what one side needs to wake the other: an eventfd, which it keeps, and the epoll descriptor that watches it, to be sent to
+ * the other side. FALSE with errno set. */
+gboolean mmap_waker_make_fds (int *wake_fd, int *sleep_fd);
+
+/* TRUE if @fd, from the other side, is an epoll descriptor: no call on it blocks. */
+gboolean mmap_sleeper_check_fd (int fd);
 
 /* Says that this side is about to sleep. The caller looks at what it waits for once more after this, then polls fd. */
 void mmap_sleeper_prepare (MmapSleeper * sleeper);

@@ -403,8 +403,11 @@ raw_send_answer (RawConsumer * raw, const MmapCapabilities * answer)
 {
   GError *error = NULL;
 
+  /* The first one carries what wakes the producer. */
   mmap_message_send (raw->socket, MMAP_MESSAGE_ANSWER,
-      mmap_capabilities_to_variant (answer), NULL, 0, &error);
+      mmap_capabilities_to_variant (answer), &raw->link->peer_fd,
+      raw->link->peer_fd >= 0 ? 1 : 0, &error);
+  mmap_link_close_peer_fd (raw->link);
   g_assert_no_error (error);
 }
 

@@ -126,11 +126,9 @@ test_should_copy (void)
   for (i = 0; i < 5; i++) {
     publish_frame (producer, i, size);
     next_item (consumer, &items[i], MMAP_NEXT_FRAME);
-    g_assert_cmpint (mmap_consumer_link_should_copy (items[i].link), ==,
-        i == 4);
+    g_assert_cmpint (items[i].should_copy, ==, i == 4);
   }
   release_item (&items[2]);
-  g_assert_false (mmap_consumer_link_should_copy (items[4].link));
   for (i = 0; i < 5; i++)
     if (i != 2)
       release_item (&items[i]);

@@ -5,7 +5,7 @@
  *
  * Producer and consumer are in this process.
  */
-#include "gstmmapallocator.h"
+#include "gstmmapblockallocator.h"
 #include "leak-check.h"
 #include "peers.h"
 #include "pipe.h"
@@ -22,6 +22,7 @@ typedef struct
   MmapProducer *producer;
   MmapRegion *region;
   GstAllocator *allocator;
+  GstAllocator *blocks;         /* what mmapsink proposes */
   MmapConsumer *consumer;       /* NULL until connect_consumer() */
 } Fixture;
 
@@ -36,6 +37,7 @@ fixture_init (Fixture * fixture, guint64 capacity)
   fixture->region = mmap_producer_dup_region (fixture->producer);
   fixture->allocator =
       gst_mmap_allocator_new (fixture->region, fixture->producer);
+  fixture->blocks = gst_mmap_block_allocator_new (fixture->allocator);
   fixture->consumer = NULL;
 }
 
@@ -43,6 +45,7 @@ static void
 fixture_clear (Fixture * fixture)
 {
   g_clear_pointer (&fixture->consumer, mmap_consumer_free);
+  gst_object_unref (fixture->blocks);
   gst_object_unref (fixture->allocator);
   mmap_region_unref (fixture->region);
   end_producer (fixture->producer);
@@ -241,6 +244,7 @@ check_alloc (Fixture * fixture, gsize size, gsize align, gsize prefix,
   MmapBlock *dirty = take_block (fixture, size + prefix + padding + 8192);
   MmapBlock *small, *block;
   gsize offset, maxsize;
+  guint64 position;
   GstMemory *memory;
   GstMapInfo map;
   gsize i;
@@ -250,12 +254,15 @@ check_alloc (Fixture * fixture, gsize size, gsize align, gsize prefix,
   mmap_block_unref (dirty);
   /* So that what follows is not aligned by chance. */
   small = take_block (fixture, 1);
-  memory = gst_allocator_alloc (fixture->allocator, size, &params);
+  memory = gst_allocator_alloc (fixture->blocks, size, &params);
   block = gst_mmap_memory_get_block (memory);
   g_assert_nonnull (block);
   g_assert_cmpuint (gst_memory_get_sizes (memory, &offset, &maxsize), ==, size);
-  g_assert_cmpuint (offset, ==, block->offset + prefix);
+  g_assert_cmpuint (offset, ==, prefix);
   g_assert_cmpuint (maxsize - offset, >=, size + padding);
+  g_assert_true (gst_mmap_memory_get_position (memory, &position));
+  g_assert_cmpuint (position, ==, block->offset + prefix);
+  g_assert_false (gst_is_fd_memory (memory));
   g_assert_cmpuint ((guintptr) mmap_block_get_data (block) % align, ==, 0);
   g_assert_true (address_of (memory) == mmap_block_get_data (block) + prefix);
 
@@ -290,6 +297,40 @@ test_alloc (void)
   fixture_clear (&fixture);
 }
 
+/* A pool of somebody else's makes the offset 0 before it uses a buffer again: that must be the start of the block. */
+static void
+test_foreign_pool (void)
+{
+  GstBufferPool *pool = gst_buffer_pool_new ();
+  GstStructure *config = gst_buffer_pool_get_config (pool);
+  Fixture fixture;
+  guint i;
+
+  fixture_init (&fixture, CAPACITY);
+  gst_buffer_pool_config_set_params (config, NULL, FRAME, 1, 1);
+  gst_buffer_pool_config_set_allocator (config, fixture.blocks, NULL);
+  g_assert_true (gst_buffer_pool_set_config (pool, config));
+  g_assert_true (gst_buffer_pool_set_active (pool, TRUE));
+  for (i = 0; i < 5; i++) {
+    GstBuffer *buffer = NULL;
+    GstMemory *memory;
+    guint64 position;
+
+    g_assert_cmpint (gst_buffer_pool_acquire_buffer (pool, &buffer, NULL), ==,
+        GST_FLOW_OK);
+    memory = gst_buffer_peek_memory (buffer, 0);
+    g_assert_nonnull (gst_mmap_memory_get_block (memory));
+    g_assert_true (gst_mmap_memory_get_position (memory, &position));
+    gst_buffer_memset (buffer, 0, 0xee, FRAME);
+    gst_buffer_unref (buffer);
+  }
+  g_assert_cmpmem (fixture.region->header->magic, 8, MMAP_REGION_MAGIC, 8);
+  gst_buffer_pool_set_active (pool, FALSE);
+  gst_object_unref (pool);
+  check_all_free (fixture.producer);
+  fixture_clear (&fixture);
+}
+
 /* Upstream keeps all it gets: the rest is system memory, and comes at once. */
 static void
 test_scarce (void)
@@ -302,7 +343,7 @@ test_scarce (void)
 
   fixture_init (&fixture, CAPACITY);
   for (i = 0; i < 200; i++) {
-    GstMemory *memory = gst_allocator_alloc (fixture.allocator, FRAME, &params);
+    GstMemory *memory = gst_allocator_alloc (fixture.blocks, FRAME, &params);
 
     g_assert_nonnull (memory);
     g_assert_cmpuint (gst_memory_get_sizes (memory, NULL, NULL), ==, FRAME);
@@ -334,7 +375,7 @@ test_too_large (void)
   GstMemory *memory;
 
   fixture_init (&fixture, CAPACITY);
-  memory = gst_allocator_alloc (fixture.allocator, CAPACITY * 2, NULL);
+  memory = gst_allocator_alloc (fixture.blocks, CAPACITY * 2, NULL);
   g_assert_nonnull (memory);
   g_assert_null (gst_mmap_memory_get_block (memory));
   gst_memory_unref (memory);
@@ -360,11 +401,11 @@ test_old_region (void)
           mmap_producer_size_for (2 * CAPACITY), NULL, &error));
   g_assert_null (gst_mmap_allocator_take_block (fixture.allocator, 100, 1,
           MMAP_ALLOC_COPY));
-  memory = gst_allocator_alloc (fixture.allocator, 100, NULL);
+  memory = gst_allocator_alloc (fixture.blocks, 100, NULL);
   g_assert_null (gst_mmap_memory_get_block (memory));
   gst_memory_unref (memory);
   mmap_producer_close (fixture.producer);
-  memory = gst_allocator_alloc (fixture.allocator, 100, NULL);
+  memory = gst_allocator_alloc (fixture.blocks, 100, NULL);
   g_assert_null (gst_mmap_memory_get_block (memory));
   gst_memory_unref (memory);
   fixture_clear (&fixture);
@@ -377,7 +418,7 @@ test_outlives_producer (void)
   GstMemory *memory;
 
   fixture_init (&fixture, CAPACITY);
-  memory = gst_allocator_alloc (fixture.allocator, FRAME, NULL);
+  memory = gst_allocator_alloc (fixture.blocks, FRAME, NULL);
   g_assert_nonnull (gst_mmap_memory_get_block (memory));
   fill_frame (address_of (memory), FRAME, 3);
   fixture_clear (&fixture);
@@ -392,7 +433,7 @@ alloc_thread (gpointer data)
 {
   Fixture *fixture = data;
 
-  return gst_allocator_alloc (fixture->allocator, CAPACITY / 2, NULL);
+  return gst_allocator_alloc (fixture->blocks, CAPACITY / 2, NULL);
 }
 
 /* Nearly all blocks are in frames that the consumer has not read. */
@@ -635,7 +676,7 @@ churn (gpointer data)
       g_assert_cmphex (bytes[old - 1], ==, (guint8) (mark + old));
       gst_memory_unref (*memory);
     }
-    *memory = gst_allocator_alloc (fixture->allocator, size, NULL);
+    *memory = gst_allocator_alloc (fixture->blocks, size, NULL);
     address_of (*memory)[0] = mark + size;
     address_of (*memory)[size - 1] = mark + size;
     if (gst_mmap_memory_get_block (*memory))
@@ -672,6 +713,7 @@ add_tests (void)
   leak_check_add_test ("/allocator/copy", test_copy);
   leak_check_add_test ("/allocator/no-block", test_no_block);
   leak_check_add_test ("/allocator/alloc", test_alloc);
+  leak_check_add_test ("/allocator/foreign-pool", test_foreign_pool);
   leak_check_add_test ("/allocator/scarce", test_scarce);
   leak_check_add_test ("/allocator/too-large", test_too_large);
   leak_check_add_test ("/allocator/old-region", test_old_region);

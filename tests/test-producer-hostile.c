@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -683,24 +684,32 @@ test_insomniac (void)
   end_producer (scene.producer);
 }
 
-/* Fills up its socket for wake-ups, and makes it one that waits; then closes it. Says all the time that it sleeps. */
+/* Does what it can to the descriptor that wakes it: makes it blocking, reads, writes, watches other things with it, closes it. Says
+ * all the time that it sleeps. */
 static void
 test_blocks_wakeups (void)
 {
-  int fd;
+  struct epoll_event event = {.events = EPOLLIN };
+  guint64 full = G_MAXUINT64 - 1;
   Scene scene;
   guint i;
+  int fd;
 
   scene_begin_up (&scene);
-  fd = scene.bad.link->wake_fd;
-  while (send (fd, "x", 1, MSG_DONTWAIT) == 1);
+  fd = scene.bad.link->sleep_fd;
   g_assert_cmpint (fcntl (fd, F_SETFL, 0), ==, 0);
+  g_assert_cmpint (write (fd, &full, sizeof full), <, 0);
+  g_assert_cmpint (read (fd, &full, sizeof full), <, 0);
+  g_assert_cmpint (epoll_ctl (fd, EPOLL_CTL_ADD, scene.bad.link->wake_fd,
+          &event), ==, 0);
+  /* Its own eventfd: full, and blocking. The producer watches it, and never reads it. */
+  g_assert_cmpint (fcntl (scene.bad.link->wake_fd, F_SETFL, 0), ==, 0);
+  g_assert_cmpint (write (scene.bad.link->wake_fd, &full, sizeof full), ==,
+      sizeof full);
   for (i = 0; i < 200; i++) {
-    if (i == 150)
-      shutdown (fd, SHUT_RDWR);
     if (i == 170) {
       close (fd);
-      scene.bad.link->wake_fd = -1;
+      scene.bad.link->sleep_fd = -1;
     }
     scene.bad.link->area->consumer_sleep = 2 * i + 1;
     scene_publish (&scene, 1);

@@ -315,7 +315,10 @@ header_memfd (const MmapRegionHeader * header, guint64 size, int seals)
   if (size >= sizeof (*header))
     g_assert_cmpint (pwrite (fd, header, sizeof (*header), 0), ==,
         sizeof (*header));
+  /* Reserved, unless it is one that no machine has. */
   g_assert_cmpint (ftruncate (fd, size), ==, 0);
+  if (size > 0 && size <= 16 * SIZE)
+    g_assert_cmpint (posix_fallocate (fd, 0, size), ==, 0);
   g_assert_cmpint (fcntl (fd, F_ADD_SEALS, seals), ==, 0);
   return fd;
 }
@@ -420,6 +423,24 @@ test_kinds (void)
   header.byte_order = GUINT32_SWAP_LE_BE (MMAP_BYTE_ORDER);
   header.version = GUINT32_SWAP_LE_BE (1);
   refuse_header (&header, MMAP_ERROR_VERSION, "byte order");
+}
+
+/* A memfd that is said to be large, but is mostly a hole. */
+static void
+test_holes (void)
+{
+  MmapRegionHeader header;
+  GError *error = NULL;
+  int fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+  init_header (&header);
+  g_assert_cmpint (ftruncate (fd, SIZE), ==, 0);
+  g_assert_cmpint (pwrite (fd, &header, sizeof header, 0), ==, sizeof header);
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK), ==, 0);
+  g_assert_null (mmap_region_open_fd (fd, SIZE, &error));
+  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_SIZE);
+  g_assert_nonnull (strstr (error->message, "reserved"));
+  g_error_free (error);
 }
 
 static void
@@ -547,6 +568,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/region/open/sizes-differ", test_sizes_differ);
   leak_check_add_test ("/region/open/kinds", test_kinds);
   leak_check_add_test ("/region/open/layouts", test_layouts);
+  leak_check_add_test ("/region/open/holes", test_holes);
   leak_check_add_test ("/region/open/links", test_links);
   leak_check_add_test ("/region/open/system-refuses", test_open_system_refuses);
   return g_test_run ();

@@ -9,6 +9,7 @@
 #include "link.h"
 
 #include <poll.h>
+#include <unistd.h>
 
 #define N_ROUNDS 20000
 
@@ -128,18 +129,22 @@ test_ping_pong (void)
 {
   MmapLink *link = make_link ();
   guint64 ball = 0;
-  Player first = {.ball = &ball,.mine = 0,.sleeper = link->sleeper,
-    .waker = link->waker
-  };
+  Player first = {.ball = &ball,.mine = 0,.waker = link->waker };
   Player second = {.ball = &ball,.mine = 1,
-    .waker = {.word = &link->area->producer_sleep,.fd = link->peer_fd}
+    .waker = {.word = &link->area->producer_sleep}
   };
   GThread *thread;
+  int sleep_fd;
+
+  g_assert_true (mmap_waker_make_fds (&second.waker.fd, &sleep_fd));
+  g_assert_true (mmap_link_take_sleep_fd (link, sleep_fd, NULL));
+  first.sleeper = link->sleeper;
 
   make_consumers_side (link, &second.sleeper);
   thread = g_thread_new ("second", play, &second);
   play (&first);
   g_thread_join (thread);
+  close (second.waker.fd);
   g_assert_cmpuint (ball, ==, 2 * N_ROUNDS);
   /* A system call for those alone who said that they sleep. */
   g_assert_cmpuint (first.waker.wakeups, <=, second.sleeper.count / 2);
