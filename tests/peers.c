@@ -401,13 +401,14 @@ raw_make_answer (RawConsumer * raw, MmapCapabilities * answer)
 void
 raw_send_answer (RawConsumer * raw, const MmapCapabilities * answer)
 {
+  /* The first one carries what wakes the producer. */
+  int fd = raw->link ? raw->link->peer_fd : -1;
   GError *error = NULL;
 
-  /* The first one carries what wakes the producer. */
   mmap_message_send (raw->socket, MMAP_MESSAGE_ANSWER,
-      mmap_capabilities_to_variant (answer), &raw->link->peer_fd,
-      raw->link->peer_fd >= 0 ? 1 : 0, &error);
-  mmap_link_close_peer_fd (raw->link);
+      mmap_capabilities_to_variant (answer), &fd, fd >= 0 ? 1 : 0, &error);
+  if (raw->link)
+    mmap_link_close_peer_fd (raw->link);
   g_assert_no_error (error);
 }
 
