@@ -486,6 +486,14 @@ gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
   return gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted));
 }
 
+/* The same before there is a frame: whether it fits into a region of a fixed size is asked when it comes. */
+static gboolean
+gst_mmap_sink_ensure_region_for_caps (GstMmapSink * self, GstCaps * caps)
+{
+  return gst_mmap_sink_ensure_region (self, caps,
+      self->size > 0 ? 0 : frame_bytes (caps));
+}
+
 static gboolean
 gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps)
 {
@@ -493,7 +501,7 @@ gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps)
 
   g_free (self->media);
   self->media = gst_caps_to_string (caps);
-  if (!gst_mmap_sink_ensure_region (self, caps, frame_bytes (caps)))
+  if (!gst_mmap_sink_ensure_region_for_caps (self, caps))
     return FALSE;
   /* In order: after the last frame of the old caps, before the first of the new. */
   return gst_mmap_sink_push_event (self, MMAP_EVENT_CAPS, self->media,
@@ -531,7 +539,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
 
   frame = frame_bytes (caps);
-  if (!gst_mmap_sink_ensure_region (self, caps, frame))
+  if (!gst_mmap_sink_ensure_region_for_caps (self, caps))
     return FALSE;
   if (frame == 0) {
     GstAllocator *allocator = gst_mmap_block_allocator_new (self->allocator);
@@ -681,16 +689,23 @@ gst_mmap_sink_make_room (GstMmapSink * self, GstBuffer * buffer)
   return TRUE;
 }
 
+/* Before it waits for its time: what can't be sent is an error in PAUSED already. */
+static GstFlowReturn
+gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  guint64 offset;
+
+  return gst_mmap_sink_peek_block (self, buffer, &offset)
+      || gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK : GST_FLOW_ERROR;
+}
+
 static GstFlowReturn
 gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
   GstFlowReturn flow;
-  guint64 offset;
 
-  if (!gst_mmap_sink_peek_block (self, buffer, &offset)
-      && !gst_mmap_sink_make_room (self, buffer))
-    return GST_FLOW_ERROR;
   flow = gst_mmap_sink_wait_for_link (self);
   if (flow != GST_FLOW_OK)
     return flow;
@@ -1014,6 +1029,7 @@ gst_mmap_sink_class_init (GstMmapSinkClass * klass)
   sink_class->propose_allocation = gst_mmap_sink_propose_allocation;
   sink_class->event = gst_mmap_sink_event;
   sink_class->wait_event = gst_mmap_sink_wait_event;
+  sink_class->prepare = gst_mmap_sink_prepare;
   sink_class->render = gst_mmap_sink_render;
 }
 
