@@ -219,8 +219,8 @@ static void
 test_caps (void)
 {
   static const char *strings[] = {
-    "video/x-raw, format=(string)I420, width=(int)640, height=(int)480, "
-        "framerate=(fraction)30/1",
+    ("video/x-raw, format=(string)I420, width=(int)640, height=(int)480, "
+        "framerate=(fraction)30/1"),
     "application/octet-stream",
     "video/x-raw(memory:SystemMemory), format=(string)NV12",
     "audio/x-vorbis, streamheader=(buffer)< 01766f, 0376 >",

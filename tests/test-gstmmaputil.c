@@ -333,7 +333,6 @@ test_few_capabilities (void)
   for (i = 0; i < G_N_ELEMENTS (media); i++) {
     g_autoptr (GstCaps) caps =
         gst_mmap_capabilities_to_caps ("memfd", 0, 0, media[i]);
-    g_autofree char *string = gst_caps_to_string (caps);
     GstStructure *structure = gst_caps_get_structure (caps, 0);
 
     g_assert_false (gst_structure_has_field (structure, "token-bytes"));
