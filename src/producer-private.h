@@ -3,8 +3,8 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * producer.c: life, region, waiting. producer-link.c: handshake, on the service thread. producer-publish.c: frames,
- * events, releases. Functions that end in _locked are called with the producer's lock held.
+ * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
+ * producer-link.c: handshake, on the service thread. producer-publish.c: frames, events, releases. Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
 
@@ -143,11 +143,10 @@ struct _MmapProducer
 /* Unlocks, and calls what is to be called without the lock. */
 void mmap_producer_unlock (MmapProducer * producer);
 
-/* Something that waiters wait for has happened. */
-void mmap_producer_touch_locked (MmapProducer * producer);
-
 /* Calls links_func and refused_func soon, from the service thread. */
 void mmap_producer_report_locked (MmapProducer * producer);
+
+/* producer-block.c */
 
 MmapBlock *mmap_producer_alloc_locked (MmapProducer * producer,
     guint64 size, guint64 align, MmapAllocUse use);
@@ -160,6 +159,15 @@ MmapBlock *mmap_producer_alloc_control_locked (MmapProducer * producer,
     guint64 size);
 
 void mmap_block_unref_locked (MmapBlock * block);
+
+/* @region: (transfer full) */
+MmapArena *mmap_arena_new (MmapRegion * region);
+void mmap_arena_unref_locked (MmapArena * arena);
+
+/* producer-wait.c */
+
+/* Something that waiters wait for has happened. */
+void mmap_producer_touch_locked (MmapProducer * producer);
 
 /* producer-link.c */
 

@@ -1,4 +1,4 @@
-/* gst-mmap: the producer: life, region, waiting
+/* gst-mmap: the producer: life, region, statistics
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -11,57 +11,8 @@
 #include "token.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-/* Bytes set aside for tokens and events; chosen: a token of a KiB for each of 64 links, and caps of a few KiB each. */
-#define CONTROL_BYTES (256 * 1024)
-/* In a small region, at most this part of it. */
-#define CONTROL_PART 8
-
-/* Blocks of a page or more start at a page, so that they can be handed to devices; chosen, untuned. */
-#define PAGE_ALIGNED_FROM_BYTES (16 * MMAP_PAGE_BYTES)
-
-static MmapArena *
-arena_new (MmapRegion * region)
-{
-  MmapArena *arena = g_new0 (MmapArena, 1);
-  guint64 bytes = region->size - region->blocks_offset;
-  guint64 control = MIN (CONTROL_BYTES, bytes / CONTROL_PART);
-
-  control -= control % MMAP_PAGE_BYTES;
-  if (control == 0)
-    control = MMAP_BLOCK_ALIGN_BYTES * 8;
-  arena->ref_count = 1;
-  arena->region = region;
-  arena->control_end = region->blocks_offset + control;
-  /* Readers with wide loads go a few bytes past the end of a frame: not past the end of the mapping. */
-  arena->capacity = bytes - control - MMAP_BLOCK_ALIGN_BYTES;
-  arena->control = mmap_blocks_new (region->blocks_offset, control);
-  arena->frames = mmap_blocks_new (arena->control_end, arena->capacity);
-  return arena;
-}
-
-static void
-arena_unref_locked (MmapArena * arena)
-{
-  if (--arena->ref_count > 0)
-    return;
-  mmap_blocks_free (arena->control);
-  mmap_blocks_free (arena->frames);
-  mmap_region_unref (arena->region);
-  g_free (arena);
-}
-
-guint64
-mmap_producer_size_for (guint64 bytes)
-{
-  guint64 size = sizeof (MmapRegionHeader) + CONTROL_BYTES + bytes
-      + MMAP_BLOCK_ALIGN_BYTES;
-
-  return (size + MMAP_PAGE_BYTES - 1) / MMAP_PAGE_BYTES * MMAP_PAGE_BYTES;
-}
 
 MmapProducer *
 mmap_producer_new (const char *address, const char *file, guint token_bytes,
@@ -174,7 +125,7 @@ mmap_producer_close (MmapProducer * producer)
   g_clear_pointer (&producer->listener, mmap_listener_free);
   if (producer->arena) {
     mmap_region_unlink (producer->arena->region);
-    g_clear_pointer (&producer->arena, arena_unref_locked);
+    g_clear_pointer (&producer->arena, mmap_arena_unref_locked);
   }
   mmap_producer_touch_locked (producer);
   mmap_producer_unlock (producer);
@@ -268,13 +219,13 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
     return FALSE;
   }
   old = producer->arena;
-  producer->arena = arena_new (region);
+  producer->arena = mmap_arena_new (region);
   if (!mmap_producer_move_sticky_locked (producer)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
         "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
         "segment: make it larger", size);
     mmap_region_unlink (region);
-    g_clear_pointer (&producer->arena, arena_unref_locked);
+    g_clear_pointer (&producer->arena, mmap_arena_unref_locked);
     producer->arena = old;
     mmap_producer_unlock (producer);
     return FALSE;
@@ -292,7 +243,7 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
     }
   }
   if (old)
-    arena_unref_locked (old);
+    mmap_arena_unref_locked (old);
   mmap_producer_touch_locked (producer);
   mmap_producer_unlock (producer);
   return TRUE;
@@ -331,296 +282,6 @@ mmap_producer_dup_address (MmapProducer * producer)
     address = g_strdup (producer->listener->address);
   g_mutex_unlock (&producer->lock);
   return address;
-}
-
-static MmapBlock *
-block_new_locked (MmapProducer * producer, guint64 offset, guint64 size)
-{
-  MmapBlock *block = g_new (MmapBlock, 1);
-
-  block->ref_count = 1;
-  block->producer = mmap_producer_ref (producer);
-  block->arena = producer->arena;
-  block->arena->ref_count++;
-  block->region = producer->arena->region;
-  block->offset = offset;
-  block->size = size;
-  return block;
-}
-
-static gboolean
-arena_alloc (MmapArena * arena, guint64 size, guint64 align, guint64 * offset)
-{
-  return (size >= PAGE_ALIGNED_FROM_BYTES && align < MMAP_PAGE_BYTES
-      && mmap_blocks_alloc (arena->frames, size, MMAP_PAGE_BYTES, offset))
-      || mmap_blocks_alloc (arena->frames, size, align, offset);
-}
-
-/* Free bytes may lie in pieces: whether there is room only an allocation tells. */
-static gboolean
-arena_has_room (MmapArena * arena, guint64 size, guint64 align)
-{
-  guint64 offset;
-
-  if (!arena_alloc (arena, size, align, &offset))
-    return FALSE;
-  mmap_blocks_release (arena->frames, offset);
-  return TRUE;
-}
-
-gboolean
-mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
-{
-  return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
-}
-
-MmapBlock *
-mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
-    guint64 align, MmapAllocUse use)
-{
-  MmapArena *arena = producer->arena;
-  guint64 offset;
-
-  if (!arena || producer->closed)
-    return NULL;
-  if (use == MMAP_ALLOC_UPSTREAM
-      && mmap_blocks_get_free_bytes (arena->frames) <
-      size + arena->capacity / 4)
-    return NULL;
-  if (!arena_alloc (arena, size, align, &offset))
-    return NULL;
-  if (use != MMAP_ALLOC_COPY && !arena_has_room (arena, size, align)) {
-    mmap_blocks_release (arena->frames, offset);
-    return NULL;
-  }
-  return block_new_locked (producer, offset, size);
-}
-
-MmapBlock *
-mmap_producer_alloc_control_locked (MmapProducer * producer, guint64 size)
-{
-  guint64 offset;
-
-  if (!producer->arena)
-    return NULL;
-  if (mmap_blocks_alloc (producer->arena->control, size,
-          MMAP_BLOCK_ALIGN_BYTES, &offset))
-    return block_new_locked (producer, offset, size);
-  return mmap_producer_alloc_locked (producer, size, MMAP_BLOCK_ALIGN_BYTES,
-      MMAP_ALLOC_COPY);
-}
-
-MmapBlock *
-mmap_producer_alloc (MmapProducer * producer, guint64 size, guint64 align,
-    MmapAllocUse use)
-{
-  MmapBlock *block;
-
-  g_mutex_lock (&producer->lock);
-  block = mmap_producer_alloc_locked (producer, size, align, use);
-  g_mutex_unlock (&producer->lock);
-  return block;
-}
-
-MmapBlock *
-mmap_block_ref (MmapBlock * block)
-{
-  g_atomic_int_inc (&block->ref_count);
-  return block;
-}
-
-/* TRUE if it was the last reference: then the caller drops the producer's, without the lock. */
-static gboolean
-block_release_locked (MmapBlock * block)
-{
-  MmapArena *arena = block->arena;
-
-  if (!g_atomic_int_dec_and_test (&block->ref_count))
-    return FALSE;
-  mmap_blocks_release (block->offset < arena->control_end ? arena->control :
-      arena->frames, block->offset);
-  arena_unref_locked (arena);
-  mmap_producer_touch_locked (block->producer);
-  return TRUE;
-}
-
-void
-mmap_block_unref_locked (MmapBlock * block)
-{
-  MmapProducer *producer = block->producer;
-
-  if (block_release_locked (block)) {
-    g_free (block);
-    /* Never the last one: the caller holds the lock of a living producer. */
-    mmap_producer_unref (producer);
-  }
-}
-
-void
-mmap_block_unref (MmapBlock * block)
-{
-  MmapProducer *producer = block->producer;
-  gboolean last;
-
-  g_mutex_lock (&producer->lock);
-  last = block_release_locked (block);
-  g_mutex_unlock (&producer->lock);
-  if (last) {
-    g_free (block);
-    mmap_producer_unref (producer);
-  }
-}
-
-gboolean
-mmap_producer_is_current (MmapProducer * producer, MmapBlock * block)
-{
-  gboolean current;
-
-  g_mutex_lock (&producer->lock);
-  current = block->producer == producer && block->arena == producer->arena;
-  g_mutex_unlock (&producer->lock);
-  return current;
-}
-
-/* g_cond_broadcast() is a system call even if nobody waits. */
-static void
-wake_followers_locked (MmapProducer * producer)
-{
-  if (producer->n_followers > 0)
-    g_cond_broadcast (&producer->cond);
-}
-
-void
-mmap_producer_touch_locked (MmapProducer * producer)
-{
-  guint64 one = 1;
-
-  producer->serial++;
-  wake_followers_locked (producer);
-  if (producer->leader && producer->leader != g_thread_self ())
-    while (write (producer->wake_fd, &one, sizeof one) < 0 && errno == EINTR);
-}
-
-guint64
-mmap_producer_collect (MmapProducer * producer)
-{
-  guint64 serial;
-
-  g_mutex_lock (&producer->lock);
-  mmap_producer_collect_locked (producer);
-  /* Before the notifications: what they give back makes the caller try again. */
-  serial = producer->serial;
-  mmap_producer_unlock (producer);
-  return serial;
-}
-
-/* For poll(): rounded up; -1 for no deadline. */
-static int
-remaining_ms (gint64 deadline)
-{
-  gint64 left = deadline - g_get_monotonic_time ();
-
-  if (deadline < 0)
-    return -1;
-  return left <= 0 ? 0 : MIN (G_MAXINT, (left + 999) / 1000);
-}
-
-/* Sleeps, for all waiters, until a consumer or mmap_producer_touch_locked() has news, or until @deadline. */
-static void
-producer_lead_locked (MmapProducer * producer, gint64 deadline)
-{
-  struct pollfd fds[1 + MMAP_MAX_LINKS];
-  MmapProducerLink *links[1 + MMAP_MAX_LINKS];
-  guint64 serial = producer->serial, value;
-  guint i, n = 1;
-
-  producer->leader = g_thread_self ();
-  fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-
-    if (!link || link->state != LINK_UP)
-      continue;
-    mmap_sleeper_prepare (&link->link->sleeper);
-    links[n] = mmap_producer_link_ref (link);
-    fds[n] = (struct pollfd) { link->link->sleep_fd, POLLIN, 0 };
-    n++;
-  }
-
-  /* Once more, now that consumers know: who releases after this wakes us. */
-  mmap_producer_collect_locked (producer);
-  if (producer->serial == serial) {
-    producer->stats.waits++;
-    g_mutex_unlock (&producer->lock);
-    poll (fds, n, remaining_ms (deadline));
-    g_mutex_lock (&producer->lock);
-  }
-
-  for (i = 1; i < n; i++) {
-    mmap_sleeper_finish (&links[i]->link->sleeper, fds[i].revents & POLLIN);
-    mmap_producer_link_unref (links[i]);
-  }
-  if (fds[0].revents & POLLIN)
-    while (read (producer->wake_fd, &value, sizeof value) < 0
-        && errno == EINTR);
-  producer->leader = NULL;
-  mmap_producer_collect_locked (producer);
-  /* Somebody else may have to lead now. */
-  wake_followers_locked (producer);
-}
-
-/* Sleeps while another waiter leads. */
-static void
-follow_locked (MmapProducer * producer, gint64 deadline)
-{
-  producer->n_followers++;
-  if (deadline < 0)
-    g_cond_wait (&producer->cond, &producer->lock);
-  else
-    g_cond_wait_until (&producer->cond, &producer->lock, deadline);
-  producer->n_followers--;
-}
-
-MmapWaitResult
-mmap_producer_wait (MmapProducer * producer, MmapCancel * cancel,
-    guint64 serial, gint64 timeout_us)
-{
-  gint64 deadline = timeout_us < 0 ? -1 : g_get_monotonic_time () + timeout_us;
-  gboolean late = FALSE;
-  MmapWaitResult result;
-
-  g_mutex_lock (&producer->lock);
-  while (producer->serial == serial && !cancel->cancelled && !producer->closed
-      && !late) {
-    if (producer->leader)
-      follow_locked (producer, deadline);
-    else
-      producer_lead_locked (producer, deadline);
-    late = deadline >= 0 && g_get_monotonic_time () >= deadline;
-  }
-  result = producer->closed ? MMAP_WAIT_CLOSED :
-      cancel->cancelled ? MMAP_WAIT_CANCELLED :
-      producer->serial == serial ? MMAP_WAIT_TIMEOUT : MMAP_WAIT_OK;
-  mmap_producer_unlock (producer);
-  return result;
-}
-
-void
-mmap_producer_set_cancelled (MmapProducer * producer, MmapCancel * cancel,
-    gboolean cancelled)
-{
-  g_mutex_lock (&producer->lock);
-  cancel->cancelled = cancelled;
-  mmap_producer_touch_locked (producer);
-  g_mutex_unlock (&producer->lock);
-}
-
-void
-mmap_producer_poke (MmapProducer * producer)
-{
-  g_mutex_lock (&producer->lock);
-  mmap_producer_touch_locked (producer);
-  g_mutex_unlock (&producer->lock);
 }
 
 guint

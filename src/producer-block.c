@@ -1,0 +1,206 @@
+/* gst-mmap: the producer: blocks of its regions
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Called by whoever needs a block: a sink that copies, upstream threads that allocate, the service thread for tokens; and by any
+ * thread that drops a block's last reference.
+ */
+#include "producer-private.h"
+
+/* Bytes set aside for tokens and events; chosen: a token of a KiB for each of 64 links, and caps of a few KiB each. */
+#define CONTROL_BYTES (256 * 1024)
+/* In a small region, at most this part of it. */
+#define CONTROL_PART 8
+
+/* Blocks of a page or more start at a page, so that they can be handed to devices; chosen, untuned. */
+#define PAGE_ALIGNED_FROM_BYTES (16 * MMAP_PAGE_BYTES)
+
+MmapArena *
+mmap_arena_new (MmapRegion * region)
+{
+  MmapArena *arena = g_new0 (MmapArena, 1);
+  guint64 bytes = region->size - region->blocks_offset;
+  guint64 control = MIN (CONTROL_BYTES, bytes / CONTROL_PART);
+
+  control -= control % MMAP_PAGE_BYTES;
+  if (control == 0)
+    control = MMAP_BLOCK_ALIGN_BYTES * 8;
+  arena->ref_count = 1;
+  arena->region = region;
+  arena->control_end = region->blocks_offset + control;
+  /* Readers with wide loads go a few bytes past the end of a frame: not past the end of the mapping. */
+  arena->capacity = bytes - control - MMAP_BLOCK_ALIGN_BYTES;
+  arena->control = mmap_blocks_new (region->blocks_offset, control);
+  arena->frames = mmap_blocks_new (arena->control_end, arena->capacity);
+  return arena;
+}
+
+void
+mmap_arena_unref_locked (MmapArena * arena)
+{
+  if (--arena->ref_count > 0)
+    return;
+  mmap_blocks_free (arena->control);
+  mmap_blocks_free (arena->frames);
+  mmap_region_unref (arena->region);
+  g_free (arena);
+}
+
+guint64
+mmap_producer_size_for (guint64 bytes)
+{
+  guint64 size = sizeof (MmapRegionHeader) + CONTROL_BYTES + bytes
+      + MMAP_BLOCK_ALIGN_BYTES;
+
+  return (size + MMAP_PAGE_BYTES - 1) / MMAP_PAGE_BYTES * MMAP_PAGE_BYTES;
+}
+
+static MmapBlock *
+block_new_locked (MmapProducer * producer, guint64 offset, guint64 size)
+{
+  MmapBlock *block = g_new (MmapBlock, 1);
+
+  block->ref_count = 1;
+  block->producer = mmap_producer_ref (producer);
+  block->arena = producer->arena;
+  block->arena->ref_count++;
+  block->region = producer->arena->region;
+  block->offset = offset;
+  block->size = size;
+  return block;
+}
+
+static gboolean
+arena_alloc (MmapArena * arena, guint64 size, guint64 align, guint64 * offset)
+{
+  return (size >= PAGE_ALIGNED_FROM_BYTES && align < MMAP_PAGE_BYTES
+      && mmap_blocks_alloc (arena->frames, size, MMAP_PAGE_BYTES, offset))
+      || mmap_blocks_alloc (arena->frames, size, align, offset);
+}
+
+/* Free bytes may lie in pieces: whether there is room only an allocation tells. */
+static gboolean
+arena_has_room (MmapArena * arena, guint64 size, guint64 align)
+{
+  guint64 offset;
+
+  if (!arena_alloc (arena, size, align, &offset))
+    return FALSE;
+  mmap_blocks_release (arena->frames, offset);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
+{
+  return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
+}
+
+MmapBlock *
+mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
+    guint64 align, MmapAllocUse use)
+{
+  MmapArena *arena = producer->arena;
+  guint64 offset;
+
+  if (!arena || producer->closed)
+    return NULL;
+  if (use == MMAP_ALLOC_UPSTREAM
+      && mmap_blocks_get_free_bytes (arena->frames) <
+      size + arena->capacity / 4)
+    return NULL;
+  if (!arena_alloc (arena, size, align, &offset))
+    return NULL;
+  if (use != MMAP_ALLOC_COPY && !arena_has_room (arena, size, align)) {
+    mmap_blocks_release (arena->frames, offset);
+    return NULL;
+  }
+  return block_new_locked (producer, offset, size);
+}
+
+MmapBlock *
+mmap_producer_alloc_control_locked (MmapProducer * producer, guint64 size)
+{
+  guint64 offset;
+
+  if (!producer->arena)
+    return NULL;
+  if (mmap_blocks_alloc (producer->arena->control, size,
+          MMAP_BLOCK_ALIGN_BYTES, &offset))
+    return block_new_locked (producer, offset, size);
+  return mmap_producer_alloc_locked (producer, size, MMAP_BLOCK_ALIGN_BYTES,
+      MMAP_ALLOC_COPY);
+}
+
+MmapBlock *
+mmap_producer_alloc (MmapProducer * producer, guint64 size, guint64 align,
+    MmapAllocUse use)
+{
+  MmapBlock *block;
+
+  g_mutex_lock (&producer->lock);
+  block = mmap_producer_alloc_locked (producer, size, align, use);
+  g_mutex_unlock (&producer->lock);
+  return block;
+}
+
+MmapBlock *
+mmap_block_ref (MmapBlock * block)
+{
+  g_atomic_int_inc (&block->ref_count);
+  return block;
+}
+
+/* TRUE if it was the last reference: then the caller drops the producer's, without the lock. */
+static gboolean
+block_release_locked (MmapBlock * block)
+{
+  MmapArena *arena = block->arena;
+
+  if (!g_atomic_int_dec_and_test (&block->ref_count))
+    return FALSE;
+  mmap_blocks_release (block->offset < arena->control_end ? arena->control :
+      arena->frames, block->offset);
+  mmap_arena_unref_locked (arena);
+  mmap_producer_touch_locked (block->producer);
+  return TRUE;
+}
+
+void
+mmap_block_unref_locked (MmapBlock * block)
+{
+  MmapProducer *producer = block->producer;
+
+  if (block_release_locked (block)) {
+    g_free (block);
+    /* Never the last one: the caller holds the lock of a living producer. */
+    mmap_producer_unref (producer);
+  }
+}
+
+void
+mmap_block_unref (MmapBlock * block)
+{
+  MmapProducer *producer = block->producer;
+  gboolean last;
+
+  g_mutex_lock (&producer->lock);
+  last = block_release_locked (block);
+  g_mutex_unlock (&producer->lock);
+  if (last) {
+    g_free (block);
+    mmap_producer_unref (producer);
+  }
+}
+
+gboolean
+mmap_producer_is_current (MmapProducer * producer, MmapBlock * block)
+{
+  gboolean current;
+
+  g_mutex_lock (&producer->lock);
+  current = block->producer == producer && block->arena == producer->arena;
+  g_mutex_unlock (&producer->lock);
+  return current;
+}
