@@ -227,7 +227,7 @@ test_system_refuses (void)
 /* Not instrumented: the sanitizer's shadow memory has page faults of its
  * own. */
 static glong count_faults (const MmapRegion * region)
-    __attribute__((no_sanitize_address));
+    __attribute__((no_sanitize_address, no_sanitize_thread));
 
 static glong
 count_faults (const MmapRegion * region)
