@@ -6,6 +6,7 @@
 #include "leak-check.h"
 #include "pipe.h"
 
+#include <gst/allocators/allocators.h>
 #include <gst/base/gstbasesink.h>
 #include <gst/check/gstharness.h>
 #include <gst/video/video.h>
@@ -617,6 +618,94 @@ test_consumer_pauses (void)
   pipe_free (producer);
 }
 
+/* Upstream keeps all that the pool has, as a decoder keeps references, and the viewer keeps its last frame: there is always a block to
+ * copy into. */
+static void
+test_everybody_keeps_frames (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  GstElement *sink = gst_element_factory_make ("mmapsink", NULL);
+  GstCaps *caps = gst_caps_from_string ("video/x-raw,format=I420,width=640,"
+      "height=480,framerate=30/1");
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! fakesink name=out "
+      "enable-last-sample=true sync=false", path);
+  g_autoptr (GPtrArray) kept =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) gst_buffer_unref);
+  GstBufferPool *pool = NULL;
+  GstBuffer *buffer = NULL;
+  GstStructure *config;
+  GstHarness *harness;
+  GstQuery *query;
+  guint size, i;
+
+  g_object_set (sink, "socket-path", path, "sync", FALSE, "size",
+      (guint64) 4000000, NULL);
+  harness = gst_harness_new_with_element (sink, "sink", NULL);
+  gst_harness_set_src_caps (harness, gst_caps_ref (caps));
+  query = gst_query_new_allocation (caps, TRUE);
+  g_assert_true (gst_pad_peer_query (harness->srcpad, query));
+  gst_query_parse_nth_allocation_pool (query, 0, &pool, &size, NULL, NULL);
+  config = gst_buffer_pool_get_config (pool);
+  gst_buffer_pool_config_set_params (config, caps, size, 0, 0);
+  g_assert_true (gst_buffer_pool_set_config (pool, config));
+  g_assert_true (gst_buffer_pool_set_active (pool, TRUE));
+
+  pipe_play (consumer);
+  do {
+    g_assert_cmpint (gst_buffer_pool_acquire_buffer (pool, &buffer, NULL), ==,
+        GST_FLOW_OK);
+    g_ptr_array_add (kept, buffer);
+  } while (gst_is_fd_memory (gst_buffer_peek_memory (buffer, 0)));
+  g_assert_cmpuint (kept->len, >, 3);
+
+  for (i = 0; i < 50; i++) {
+    g_assert_cmpint (gst_buffer_pool_acquire_buffer (pool, &buffer, NULL), ==,
+        GST_FLOW_OK);
+    gst_buffer_memset (buffer, 0, i, -1);
+    g_assert_cmpint (gst_harness_push (harness, buffer), ==, GST_FLOW_OK);
+    pipe_wait_frames (consumer, i + 1);
+  }
+  g_ptr_array_set_size (kept, 0);
+  gst_buffer_pool_set_active (pool, FALSE);
+  gst_object_unref (pool);
+  gst_query_unref (query);
+  gst_caps_unref (caps);
+  gst_harness_teardown (harness);
+  gst_object_unref (sink);
+  pipe_free (consumer);
+}
+
+/* PAUSED is reached although the consumer, paused too, gives nothing back. */
+static void
+test_pauses_with_consumer (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc ! video/x-raw,width=64,height=48 ! "
+      "mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! "
+      "fakesink name=out async=false sync=false", path);
+  guint64 before, now;
+  guint i;
+
+  pipe_play (producer);
+  pipe_play (consumer);
+  for (i = 0; i < 5; i++) {
+    pipe_wait_frames (consumer, 10 * (i + 1));
+    pipe_set_state (consumer, GST_STATE_PAUSED);
+    /* Until nothing moves any more. */
+    do {
+      before = pipe_get_stat (producer, "sink", "frames");
+      g_usleep (20000);
+      now = pipe_get_stat (producer, "sink", "frames");
+    } while (now != before);
+    pipe_set_state (producer, GST_STATE_PAUSED);
+    pipe_set_state (producer, GST_STATE_PLAYING);
+    pipe_play (consumer);
+  }
+  pipe_free (consumer);
+  pipe_free (producer);
+}
+
 static void
 test_garbage_on_the_socket (void)
 {
@@ -681,6 +770,10 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/growth-with-full-queue",
       test_growth_with_full_queue);
   leak_check_add_test ("/mmapsink/consumer-pauses", test_consumer_pauses);
+  leak_check_add_test ("/mmapsink/everybody-keeps-frames",
+      test_everybody_keeps_frames);
+  leak_check_add_test ("/mmapsink/pauses-with-consumer",
+      test_pauses_with_consumer);
   leak_check_add_test ("/mmapsink/garbage-on-the-socket",
       test_garbage_on_the_socket);
 }
