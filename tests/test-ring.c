@@ -289,11 +289,48 @@ test_two_threads (void)
   g_free (rings);
 }
 
+/* The pusher takes back more than the popper has seen, and wraps around: it is only ahead, not wrong. */
+static void
+test_taken_back_unseen (void)
+{
+  guint64 head = 0, tail = 0, slots[8], slot, i;
+  MmapRing pusher, popper;
+
+  mmap_ring_init (&pusher, &head, &tail, slots, 8, sizeof slot);
+  mmap_ring_init (&popper, &head, &tail, slots, 8, sizeof slot);
+  i = 0;
+  g_assert_cmpint (mmap_ring_push (&pusher, &i), ==, MMAP_RING_OK);
+  g_assert_cmpint (mmap_ring_peek (&popper, &slot), ==, MMAP_RING_OK);
+  for (i = 1; i < 8; i++)
+    g_assert_cmpint (mmap_ring_push (&pusher, &i), ==, MMAP_RING_OK);
+  tail = 2;
+  g_assert_cmpint (mmap_ring_pop (&popper), ==, MMAP_RING_WAIT);
+  g_assert_cmpint (mmap_ring_peek (&popper, &slot), ==, MMAP_RING_OK);
+  g_assert_cmpuint (slot, ==, 2);
+  g_assert_cmpint (mmap_ring_pop (&popper), ==, MMAP_RING_OK);
+
+  /* All that it has seen, and three more, are taken back while it is idle. */
+  while (mmap_ring_peek (&popper, &slot) == MMAP_RING_OK)
+    g_assert_cmpint (mmap_ring_pop (&popper), ==, MMAP_RING_OK);
+  for (i = 8; i < 16; i++)
+    g_assert_cmpint (mmap_ring_push (&pusher, &i), ==, MMAP_RING_OK);
+  tail = 11;
+  for (i = 16; i < 19; i++)
+    g_assert_cmpint (mmap_ring_push (&pusher, &i), ==, MMAP_RING_OK);
+  for (i = 11; i < 19; i++) {
+    g_assert_cmpint (mmap_ring_peek (&popper, &slot), ==, MMAP_RING_OK);
+    g_assert_cmpuint (slot, ==, i);
+    g_assert_cmpint (mmap_ring_pop (&popper), ==, MMAP_RING_OK);
+  }
+  g_assert_cmpint (mmap_ring_peek (&popper, &slot), ==, MMAP_RING_WAIT);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/ring/full-and-empty", test_full_and_empty);
+  g_test_add_func ("/ring/taken-back-unseen", test_taken_back_unseen);
   g_test_add_func ("/ring/wrap", test_wrap);
   g_test_add_func ("/ring/overflow", test_overflow);
   g_test_add_func ("/ring/broken-head", test_broken_head);
