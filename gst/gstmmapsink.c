@@ -282,12 +282,25 @@ static GstStateChangeReturn
 gst_mmap_sink_change_state (GstElement * element, GstStateChange transition)
 {
   GstMmapSink *self = GST_MMAP_SINK (element);
+  GstElementClass *parent = GST_ELEMENT_CLASS (parent_class);
 
-  if (transition == GST_STATE_CHANGE_PAUSED_TO_PLAYING)
-    gst_mmap_sink_set_flag (self, &self->playing, TRUE);
-  else if (transition == GST_STATE_CHANGE_PLAYING_TO_PAUSED)
-    gst_mmap_sink_set_flag (self, &self->playing, FALSE);
-  return GST_ELEMENT_CLASS (parent_class)->change_state (element, transition);
+  switch (transition) {
+    case GST_STATE_CHANGE_PAUSED_TO_PLAYING:
+      gst_mmap_sink_set_flag (self, &self->playing, TRUE);
+      break;
+    case GST_STATE_CHANGE_PLAYING_TO_PAUSED:
+      gst_mmap_sink_set_flag (self, &self->playing, FALSE);
+      break;
+    case GST_STATE_CHANGE_READY_TO_NULL:
+      /* A preroll that failed left the element in READY. The base class
+       * forgets the stream only on its way from PAUSED: it would leak the caps. */
+      if (GST_PAD_IS_ACTIVE (GST_BASE_SINK_PAD (self)))
+        parent->change_state (element, GST_STATE_CHANGE_PAUSED_TO_READY);
+      break;
+    default:
+      break;
+  }
+  return parent->change_state (element, transition);
 }
 
 /* --- waiting --- */

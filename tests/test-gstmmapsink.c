@@ -395,6 +395,31 @@ test_start_errors (void)
   assert_gone (path);
 }
 
+/* The first frame does not fit: the state change fails, and NULL is reached from READY. Nothing of the stream stays. */
+static void
+test_failed_preroll (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  GstElement *sink = gst_element_factory_make ("mmapsink", NULL);
+  GstHarness *harness;
+
+  g_object_set (sink, "socket-path", path, "size", (guint64) 100000, NULL);
+  harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* The harness plays, and without async state changes. */
+  gst_element_set_state (sink, GST_STATE_NULL);
+  g_object_set (sink, "async", TRUE, NULL);
+  gst_element_set_state (sink, GST_STATE_PAUSED);
+  gst_harness_set_src_caps_str (harness, "video/x-raw, format=I420, "
+      "width=640, height=480, framerate=30/1");
+  g_assert_cmpint (gst_harness_push (harness,
+          gst_buffer_new_allocate (NULL, 460800, NULL)), ==, GST_FLOW_ERROR);
+  g_assert_cmpint (gst_element_get_state (sink, NULL, NULL, 0), ==,
+      GST_STATE_CHANGE_FAILURE);
+  gst_harness_teardown (harness);
+  gst_object_unref (sink);
+  assert_gone (path);
+}
+
 static void
 test_file_region (void)
 {
@@ -757,6 +782,7 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/pool-alignment", test_pool_alignment);
   leak_check_add_test ("/mmapsink/caps-change", test_caps_change);
   leak_check_add_test ("/mmapsink/start-errors", test_start_errors);
+  leak_check_add_test ("/mmapsink/failed-preroll", test_failed_preroll);
   leak_check_add_test ("/mmapsink/file-region", test_file_region);
   leak_check_add_test ("/mmapsink/does-not-wait", test_does_not_wait);
   leak_check_add_test ("/mmapsink/late-consumer-gets-eos",
