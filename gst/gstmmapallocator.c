@@ -40,17 +40,8 @@ typedef struct
   guint64 size;
 } Held;
 
-static GQuark
-block_quark (void)
-{
-  return g_quark_from_static_string ("gst-mmap-block");
-}
-
-static GQuark
-held_quark (void)
-{
-  return g_quark_from_static_string ("gst-mmap-held");
-}
+static G_DEFINE_QUARK (gst - mmap - block, block);
+static G_DEFINE_QUARK (gst - mmap - held, held);
 
 static void
 held_free (gpointer data)
@@ -118,16 +109,18 @@ gst_mmap_memory_get_block (GstMemory * memory)
       block_quark ());
 }
 
-gboolean
+MmapBlock *
 gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset)
 {
   MmapBlock *block = gst_mmap_memory_get_block (memory);
 
+  if (!block)
+    return NULL;
   *offset = memory->offset;
   if (GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
     *offset += block->offset;
   return *offset >= block->offset
-      && *offset + memory->size <= block->offset + block->size;
+      && *offset + memory->size <= block->offset + block->size ? block : NULL;
 }
 
 MmapRegion *

@@ -62,8 +62,10 @@ void gst_mmap_allocator_set_flushing (GstAllocator * allocator,
 /* Returns: (transfer none) (nullable): the producer that it was made with */
 MmapProducer *gst_mmap_allocator_get_producer (GstAllocator * allocator);
 
-/* Where in the region the bytes of @memory begin, for memory of a block. FALSE if they go beyond the block. */
-gboolean gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset);
+/* @offset: where in the region the bytes of @memory begin
+ * Returns: (transfer none) (nullable): the block that @memory is, or shares a part of; %NULL if it is other memory, or its bytes go
+ *     beyond the block */
+MmapBlock *gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset);
 
 /* Returns: whether anybody has waited for consumers since the last call. Any thread. */
 gboolean gst_mmap_allocator_take_waited (GstAllocator * allocator);

@@ -99,6 +99,7 @@ struct _GstMmapSink
   gchar *media;
   gboolean waited;              /* for a consumer, since the last frame */
   GstClockTime stall;           /* see gst_mmap_sink_make_up() */
+  GstMmapAnchor anchor;
   guint64 copied;               /* atomic */
   gboolean warned[MMAP_N_ERRORS];       /* service thread */
 };
@@ -252,6 +253,7 @@ gst_mmap_sink_stop (GstBaseSink * sink)
   gst_mmap_sink_take_allocator (self, NULL);
   mmap_producer_close (self->producer);
   g_clear_pointer (&self->media, g_free);
+  gst_mmap_anchor_clear (&self->anchor);
   gst_mmap_sink_forget_stall (self);
   links_changed (0, self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
@@ -575,12 +577,12 @@ gst_mmap_sink_wait_for_link (GstMmapSink * self)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
-  while (flow == GST_FLOW_OK && self->wait_for_connection) {
+  while (flow == GST_FLOW_OK && self->wait_for_connection
+      && mmap_producer_get_n_links (self->producer) == 0) {
     guint64 serial = mmap_producer_collect (self->producer);
 
-    if (mmap_producer_get_n_links (self->producer) > 0)
-      break;
-    flow = gst_mmap_sink_wait (self, serial);
+    if (mmap_producer_get_n_links (self->producer) == 0)
+      flow = gst_mmap_sink_wait (self, serial);
   }
   return flow;
 }
@@ -596,9 +598,10 @@ gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer,
   if (gst_buffer_n_memory (buffer) != 1)
     return NULL;
   memory = gst_buffer_peek_memory (buffer, 0);
-  block = gst_mmap_memory_get_block (memory);
-  if (!block || !mmap_producer_is_current (self->producer, block)
-      || !gst_mmap_memory_get_position (memory, offset))
+  block = gst_mmap_memory_get_position (memory, offset);
+  /* Only this thread replaces the region. */
+  if (!block || !self->allocator
+      || block->region != gst_mmap_allocator_get_region (self->allocator))
     return NULL;
   return block;
 }
@@ -610,13 +613,13 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
-  while (flow == GST_FLOW_OK) {
+  *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
+  while (flow == GST_FLOW_OK && !*block) {
     guint64 serial = mmap_producer_collect (self->producer);
 
     *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
-    if (*block)
-      break;
-    flow = gst_mmap_sink_wait (self, serial);
+    if (!*block)
+      flow = gst_mmap_sink_wait (self, serial);
   }
   if (flow == GST_FLOW_OK) {
     gst_buffer_extract (buffer, 0, mmap_block_get_data (*block), size);
@@ -630,14 +633,18 @@ gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
     MmapBlock * block, GDestroyNotify notify, gpointer data)
 {
   GstFlowReturn flow = GST_FLOW_OK;
+  guint64 serial = 0;
+  gboolean waits = FALSE;
 
   while (flow == GST_FLOW_OK) {
-    guint64 serial = mmap_producer_collect (self->producer);
-
     if (mmap_producer_publish (self->producer, frame, block, notify,
             data) == MMAP_PUBLISH_OK)
       return GST_FLOW_OK;
-    flow = gst_mmap_sink_wait (self, serial);
+    /* Once more with the number in hand: what happens after it ends the wait. */
+    if (waits)
+      flow = gst_mmap_sink_wait (self, serial);
+    serial = mmap_producer_collect (self->producer);
+    waits = TRUE;
   }
   notify (data);
   return flow;
@@ -647,7 +654,8 @@ static void
 gst_mmap_sink_stamp (GstMmapSink * self, MmapDescriptor * frame)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
-  GstClockTime anchor = gst_mmap_get_anchor (GST_ELEMENT (self));
+  GstClockTime anchor = gst_mmap_anchor_get (&self->anchor,
+      GST_ELEMENT (self));
 
   if (GST_CLOCK_TIME_IS_VALID (anchor))
     frame->anchor = anchor + gst_base_sink_get_ts_offset (sink);
@@ -675,7 +683,6 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
   gst_mmap_sink_stamp (self, &frame);
   frame.size = size;
   if (copy) {
-    GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
     frame.offset = block->offset;
     return gst_mmap_sink_publish (self, &frame, block,
         (GDestroyNotify) mmap_block_unref, block);

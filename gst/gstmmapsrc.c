@@ -69,6 +69,7 @@ struct _GstMmapSrc
   gboolean have_segment;
   gboolean new_segment;
   GstClockTimeDiff shift;       /* that was applied to it */
+  GstMmapAnchor anchor;
 
   gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
   GstClockTime probe_dts;
@@ -153,6 +154,7 @@ gst_mmap_src_stop (GstBaseSrc * src)
   mmap_consumer_free (consumer);
   gst_mmap_src_remove_no_caps_probe (self);
   gst_clear_object (&self->allocator);
+  gst_mmap_anchor_clear (&self->anchor);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   return TRUE;
 }
@@ -189,7 +191,7 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
   /* A source that isn't live hands out the producer's own running times. */
   if (!gst_base_src_is_live (GST_BASE_SRC (self)))
     return 0;
-  anchor = gst_mmap_get_anchor (GST_ELEMENT (self));
+  anchor = gst_mmap_anchor_get (&self->anchor, GST_ELEMENT (self));
   if (frame->anchor == MMAP_TIME_NONE || !GST_CLOCK_TIME_IS_VALID (anchor))
     return self->shift;
   /* Nobody's uptime is that long: the difference can't overflow. */

@@ -70,38 +70,57 @@ monotonic_now (void)
   return GST_TIMESPEC_TO_TIME (now);
 }
 
-/* Whether its time is CLOCK_MONOTONIC itself. Clocks of the network (PTP, NTP) are system clocks, too: by their type, and by
- * what they say in "clock-type". */
+/* Whether its time is CLOCK_MONOTONIC, but for its calibration. Clocks of the network (PTP, NTP) are system clocks, too: by their type,
+ * and by what they say in "clock-type". */
 static gboolean
-is_monotonic (GstClock * clock)
+is_system_monotonic (GstClock * clock)
 {
   GstClockType type = GST_CLOCK_TYPE_REALTIME;
-  GstClockTime internal, external, numerator, denominator;
 
   if (G_OBJECT_TYPE (clock) != GST_TYPE_SYSTEM_CLOCK)
     return FALSE;
   g_object_get (clock, "clock-type", &type, NULL);
+  return type == GST_CLOCK_TYPE_MONOTONIC;
+}
+
+static gboolean
+is_calibrated (GstClock * clock)
+{
+  GstClockTime internal, external, numerator, denominator;
+
   gst_clock_get_calibration (clock, &internal, &external, &numerator,
       &denominator);
-  return type == GST_CLOCK_TYPE_MONOTONIC && internal == external
-      && numerator == denominator;
+  return internal != external || numerator != denominator;
 }
 
 GstClockTime
-gst_mmap_get_anchor (GstElement * element)
+gst_mmap_anchor_get (GstMmapAnchor * anchor, GstElement * element)
 {
-  GstClock *clock = gst_element_get_clock (element);
-  GstClockTime base_time = gst_element_get_base_time (element);
-  GstClockTime anchor = GST_CLOCK_TIME_NONE;
+  GstClock *old = anchor->clock, *clock;
+  GstClockTime base_time;
 
-  if (clock && GST_CLOCK_TIME_IS_VALID (base_time)) {
-    if (is_monotonic (clock))
-      anchor = base_time;
-    else
-      anchor = base_time + (monotonic_now () - gst_clock_get_time (clock));
+  GST_OBJECT_LOCK (element);
+  clock = GST_ELEMENT_CLOCK (element);
+  base_time = element->base_time;
+  if (clock != old)
+    anchor->clock = clock ? gst_object_ref (clock) : NULL;
+  GST_OBJECT_UNLOCK (element);
+
+  if (clock != old) {
+    gst_clear_object (&old);
+    anchor->monotonic = clock && is_system_monotonic (clock);
   }
-  gst_clear_object (&clock);
-  return anchor;
+  if (!clock || !GST_CLOCK_TIME_IS_VALID (base_time))
+    return GST_CLOCK_TIME_NONE;
+  if (anchor->monotonic && !is_calibrated (clock))
+    return base_time;
+  return base_time + (monotonic_now () - gst_clock_get_time (clock));
+}
+
+void
+gst_mmap_anchor_clear (GstMmapAnchor * anchor)
+{
+  gst_clear_object (&anchor->clock);
 }
 
 GstCaps *

@@ -17,8 +17,23 @@ void gst_mmap_post_error (GstElement * element, const GError * error);
 /* Posts @error as a warning: somebody was refused, the stream goes on. */
 void gst_mmap_post_warning (GstElement * element, const GError * error);
 
+/**
+ * GstMmapAnchor:
+ *
+ * What gst_mmap_anchor_get() remembers of an element's clock, so that it costs little per frame. Zeros at first.
+ */
+typedef struct
+{
+  GstClock *clock;
+  gboolean monotonic;           /* it shows CLOCK_MONOTONIC, if it is not calibrated */
+} GstMmapAnchor;
+
 /* Returns: CLOCK_MONOTONIC in ns when the element's running time is 0; GST_CLOCK_TIME_NONE without a clock or base time */
-GstClockTime gst_mmap_get_anchor (GstElement * element);
+GstClockTime gst_mmap_anchor_get (GstMmapAnchor * anchor,
+    GstElement * element);
+
+/* Forgets the clock. */
+void gst_mmap_anchor_clear (GstMmapAnchor * anchor);
 
 /* Returns: (transfer full): the fields of an offer as application/x-mmap caps. The token is not among them: it was used and wiped. */
 GstCaps *gst_mmap_capabilities_to_caps (const char *file, guint64 size,

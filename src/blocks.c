@@ -300,6 +300,35 @@ split (MmapBlocks * blocks, Extent * extent, guint64 size)
   return rest;
 }
 
+/* Bytes as quanta. */
+static void
+count_quanta (guint64 * size, guint64 * align)
+{
+  *size = (MAX (*size, 1) - 1) / MMAP_BLOCK_ALIGN_BYTES + 1;
+  *align = MAX (*align, MMAP_BLOCK_ALIGN_BYTES) / MMAP_BLOCK_ALIGN_BYTES;
+}
+
+/* @size, @align: quanta */
+static Extent *
+find (const MmapBlocks * blocks, guint64 size, guint64 align)
+{
+  Extent *extent;
+
+  if (size > blocks->free_quanta)
+    return NULL;
+  extent = find_fast (blocks, size + align - 1);
+  return extent != NULL ? extent : find_exact (blocks, size, align);
+}
+
+gboolean
+mmap_blocks_has_room (const MmapBlocks * blocks, guint64 size, guint64 align)
+{
+  g_return_val_if_fail ((align & (align - 1)) == 0, FALSE);
+
+  count_quanta (&size, &align);
+  return find (blocks, size, align) != NULL;
+}
+
 gboolean
 mmap_blocks_alloc (MmapBlocks * blocks, guint64 size, guint64 align,
     guint64 * offset)
@@ -309,15 +338,8 @@ mmap_blocks_alloc (MmapBlocks * blocks, guint64 size, guint64 align,
 
   g_return_val_if_fail ((align & (align - 1)) == 0, FALSE);
 
-  size = MAX (size, 1);
-  size = (size - 1) / MMAP_BLOCK_ALIGN_BYTES + 1;
-  align = MAX (align, MMAP_BLOCK_ALIGN_BYTES) / MMAP_BLOCK_ALIGN_BYTES;
-  if (size > blocks->free_quanta)
-    return FALSE;
-
-  extent = find_fast (blocks, size + align - 1);
-  if (extent == NULL)
-    extent = find_exact (blocks, size, align);
+  count_quanta (&size, &align);
+  extent = find (blocks, size, align);
   if (extent == NULL)
     return FALSE;
 

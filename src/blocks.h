@@ -35,6 +35,10 @@ void mmap_blocks_free (MmapBlocks * blocks);
 gboolean mmap_blocks_alloc (MmapBlocks * blocks, guint64 size, guint64 align,
     guint64 * offset);
 
+/* TRUE if mmap_blocks_alloc() would find room. */
+gboolean mmap_blocks_has_room (const MmapBlocks * blocks, guint64 size,
+    guint64 align);
+
 /* Gives the block at @offset back. @offset is one that mmap_blocks_alloc() gave; anything else is a bug of the caller
  * (g_return_if_fail). */
 void mmap_blocks_release (MmapBlocks * blocks, guint64 offset);

@@ -79,22 +79,11 @@ arena_alloc (MmapArena * arena, guint64 size, guint64 align, guint64 * offset)
       || mmap_blocks_alloc (arena->frames, size, align, offset);
 }
 
-/* Free bytes may lie in pieces: whether there is room only an allocation tells. */
-static gboolean
-arena_has_room (MmapArena * arena, guint64 size, guint64 align)
-{
-  guint64 offset;
-
-  if (!arena_alloc (arena, size, align, &offset))
-    return FALSE;
-  mmap_blocks_release (arena->frames, offset);
-  return TRUE;
-}
-
 gboolean
 mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
 {
-  return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
+  return mmap_blocks_has_room (producer->arena->frames, size,
+      MMAP_BLOCK_ALIGN_BYTES);
 }
 
 MmapBlock *
@@ -112,7 +101,8 @@ mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
     return NULL;
   if (!arena_alloc (arena, size, align, &offset))
     return NULL;
-  if (use != MMAP_ALLOC_COPY && !arena_has_room (arena, size, align)) {
+  if (use != MMAP_ALLOC_COPY
+      && !mmap_blocks_has_room (arena->frames, size, align)) {
     mmap_blocks_release (arena->frames, offset);
     return NULL;
   }

@@ -8,6 +8,7 @@
  */
 #include "producer-private.h"
 
+#include "atomics.h"
 #include "capabilities.h"
 #include "message.h"
 
@@ -76,6 +77,12 @@ pending_offer_free_locked (MmapPendingOffer * offer)
   g_free (offer);
 }
 
+static guint64
+link_bit (const MmapProducerLink * link)
+{
+  return G_GUINT64_CONSTANT (1) << link->slot;
+}
+
 void
 mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
 {
@@ -90,7 +97,7 @@ mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
     mmap_message_send_refusal (link->socket, reason);
   }
   if (was_up) {
-    producer->n_up--;
+    mmap_store_relaxed (&producer->up, producer->up & ~link_bit (link));
     producer->stats.wakeups += link->link->waker.wakeups;
   }
   link->state = LINK_ENDED;
@@ -282,7 +289,7 @@ link_up_locked (MmapProducerLink * link)
     g_clear_pointer (&link->timeout, g_source_unref);
   }
   link->state = LINK_UP;
-  producer->n_up++;
+  mmap_store_relaxed (&producer->up, producer->up | link_bit (link));
   producer->stats.links++;
   mmap_producer_push_sticky_locked (link);
 

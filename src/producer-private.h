@@ -115,7 +115,7 @@ struct _MmapProducer
   char *media;
 
   MmapProducerLink *links[MMAP_MAX_LINKS];
-  guint n_up;
+  guint64 up;                   /* atomic: a bit per slot of a link that is up */
   guint32 last_link_id;
 
   GArray *publications;         /* MmapPublication */
@@ -137,6 +137,20 @@ struct _MmapProducer
   GQueue refusals;              /* GError to report */
   gboolean report_pending;
 };
+
+/* Walks over the links that are up: the next of those in @rest, which begins as producer->up; %NULL at the end. Links may end on the way. */
+static inline MmapProducerLink *
+mmap_producer_next_up_locked (MmapProducer * producer, guint64 * rest)
+{
+  guint slot;
+
+  *rest &= producer->up;
+  if (*rest == 0)
+    return NULL;
+  slot = __builtin_ctzll (*rest);
+  *rest &= *rest - 1;
+  return producer->links[slot];
+}
 
 /* producer.c */
 

@@ -142,16 +142,13 @@ link_collect_locked (MmapProducerLink * link)
 gboolean
 mmap_producer_collect_locked (MmapProducer * producer)
 {
+  guint64 rest = producer->up;
+  MmapProducerLink *link;
   gboolean collected = FALSE;
-  guint i;
 
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-
-    if (link && link->state == LINK_UP && link->held > 0
-        && link_collect_locked (link))
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    if (link->held > 0 && link_collect_locked (link))
       collected = TRUE;
-  }
   if (collected)
     mmap_producer_touch_locked (producer);
   return collected;
@@ -161,15 +158,12 @@ mmap_producer_collect_locked (MmapProducer * producer)
 static gboolean
 links_have_room_locked (MmapProducer * producer, gboolean frame)
 {
+  guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
+  guint64 rest = producer->up;
+  MmapProducerLink *link;
   gboolean room = TRUE;
-  guint i;
 
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-    guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
-
-    if (!link || link->state != LINK_UP)
-      continue;
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
     switch (mmap_ring_has_room (frame ? &link->link->frames :
             &link->link->events)) {
       case MMAP_RING_OK:
@@ -184,15 +178,6 @@ links_have_room_locked (MmapProducer * producer, gboolean frame)
     }
   }
   return room;
-}
-
-static gboolean
-links_wait_for_room_locked (MmapProducer * producer, gboolean frame)
-{
-  if (links_have_room_locked (producer, frame))
-    return TRUE;
-  return mmap_producer_collect_locked (producer)
-      && links_have_room_locked (producer, frame);
 }
 
 /* Room was checked before. */
@@ -219,14 +204,11 @@ static void
 links_push_locked (MmapProducer * producer, MmapDescriptor * descriptor,
     MmapPublication * publication, gboolean frame)
 {
-  guint i;
+  guint64 rest = producer->up;
+  MmapProducerLink *link;
 
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-
-    if (link && link->state == LINK_UP)
-      link_push_locked (link, descriptor, publication, frame);
-  }
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    link_push_locked (link, descriptor, publication, frame);
 }
 
 static void
@@ -236,7 +218,7 @@ count_frame_locked (MmapProducer * producer, guint64 size)
 
   producer->stats.frames++;
   producer->stats.bytes += size;
-  if (producer->n_up == 0)
+  if (producer->up == 0)
     producer->stats.unsent++;
   mmap_store_relaxed (&header->frames, producer->stats.frames);
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
@@ -258,7 +240,8 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
     g_mutex_unlock (&producer->lock);
     g_return_val_if_reached (MMAP_PUBLISH_FULL);
   }
-  if (links_wait_for_room_locked (producer, TRUE)) {
+  mmap_producer_collect_locked (producer);
+  if (links_have_room_locked (producer, TRUE)) {
     descriptor.kind = 0;
     descriptor.region_id = producer->arena->region->region_id;
     descriptor.hints = mmap_producer_has_room_locked (producer,
@@ -363,7 +346,8 @@ mmap_producer_push_event (MmapProducer * producer, MmapEventKind kind,
   if (producer->closed)
     goto full;
   if (producer->arena) {
-    if (!links_wait_for_room_locked (producer, FALSE)
+    mmap_producer_collect_locked (producer);
+    if (!links_have_room_locked (producer, FALSE)
         || !payload_place_locked (producer, fresh.data, &fresh.block))
       goto full;
   }

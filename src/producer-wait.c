@@ -62,15 +62,13 @@ producer_lead_locked (MmapProducer * producer, gint64 deadline)
   struct pollfd fds[1 + MMAP_MAX_LINKS];
   MmapProducerLink *links[1 + MMAP_MAX_LINKS];
   guint64 serial = producer->serial, value;
+  guint64 rest = producer->up;
+  MmapProducerLink *link;
   guint i, n = 1;
 
   producer->leader = g_thread_self ();
   fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-
-    if (!link || link->state != LINK_UP)
-      continue;
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
     mmap_sleeper_prepare (&link->link->sleeper);
     links[n] = mmap_producer_link_ref (link);
     fds[n] = (struct pollfd) { link->link->sleep_fd, POLLIN, 0 };

@@ -8,6 +8,7 @@
  */
 #include "producer-private.h"
 
+#include "atomics.h"
 #include "token.h"
 
 #include <errno.h>
@@ -299,16 +300,14 @@ gboolean
 mmap_producer_has_unread (MmapProducer * producer)
 {
   gboolean unread = FALSE;
-  guint i;
+  MmapProducerLink *link;
+  guint64 rest;
 
   g_mutex_lock (&producer->lock);
-  for (i = 0; i < MMAP_MAX_LINKS; i++) {
-    MmapProducerLink *link = producer->links[i];
-
-    if (link && link->state == LINK_UP
-        && !mmap_ring_is_read (&link->link->frames))
+  rest = producer->up;
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    if (!mmap_ring_is_read (&link->link->frames))
       unread = TRUE;
-  }
   g_mutex_unlock (&producer->lock);
   return unread;
 }
@@ -316,24 +315,20 @@ mmap_producer_has_unread (MmapProducer * producer)
 guint
 mmap_producer_get_n_links (MmapProducer * producer)
 {
-  guint n;
-
-  g_mutex_lock (&producer->lock);
-  n = producer->n_up;
-  g_mutex_unlock (&producer->lock);
-  return n;
+  return __builtin_popcountll (mmap_load_relaxed (&producer->up));
 }
 
 void
 mmap_producer_get_stats (MmapProducer * producer, MmapProducerStats * stats)
 {
-  guint i;
+  MmapProducerLink *link;
+  guint64 rest;
 
   g_mutex_lock (&producer->lock);
   *stats = producer->stats;
-  for (i = 0; i < MMAP_MAX_LINKS; i++)
-    if (producer->links[i] && producer->links[i]->state == LINK_UP)
-      stats->wakeups += producer->links[i]->link->waker.wakeups;
+  rest = producer->up;
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    stats->wakeups += link->link->waker.wakeups;
   g_mutex_unlock (&producer->lock);
 }
 
@@ -365,7 +360,7 @@ report (gpointer data)
 
   g_mutex_lock (&producer->lock);
   producer->report_pending = FALSE;
-  n_up = producer->n_up;
+  n_up = mmap_producer_get_n_links (producer);
   changed = n_up != producer->reported_n_up;
   producer->reported_n_up = n_up;
   while ((refusal = g_queue_pop_head (&producer->refusals))) {

@@ -149,6 +149,16 @@ element_with_clock (GstClockType type, GstClockTime base_time)
   return element;
 }
 
+static GstClockTime
+get_anchor (GstElement * element)
+{
+  GstMmapAnchor anchor = { NULL };
+  GstClockTime time = gst_mmap_anchor_get (&anchor, element);
+
+  gst_mmap_anchor_clear (&anchor);
+  return time;
+}
+
 static void
 test_anchor_of_monotonic_clock (void)
 {
@@ -159,7 +169,7 @@ test_anchor_of_monotonic_clock (void)
     GstElement *element =
         element_with_clock (GST_CLOCK_TYPE_MONOTONIC, base_times[i]);
 
-    g_assert_cmpuint (gst_mmap_get_anchor (element), ==, base_times[i]);
+    g_assert_cmpuint (get_anchor (element), ==, base_times[i]);
     gst_element_set_clock (element, NULL);
     gst_object_unref (element);
   }
@@ -172,7 +182,7 @@ check_anchor (GstElement * element, GstClock * clock)
   GstClockTime base_time = gst_element_get_base_time (element);
   GstClockTime before = gst_clock_get_time (clock);
   GstClockTime first = monotonic_now ();
-  GstClockTime anchor = gst_mmap_get_anchor (element);
+  GstClockTime anchor = get_anchor (element);
   GstClockTime after = gst_clock_get_time (clock);
   GstClockTime last = monotonic_now ();
 
@@ -277,10 +287,33 @@ test_anchor_of_system_clock (void)
 
   gst_element_set_clock (element, clock);
   gst_element_set_base_time (element, 99);
-  g_assert_cmpuint (gst_mmap_get_anchor (element), ==, 99);
+  g_assert_cmpuint (get_anchor (element), ==, 99);
   gst_element_set_clock (element, NULL);
   gst_object_unref (element);
   gst_object_unref (clock);
+}
+
+/* What was remembered of one clock is not taken for another's. */
+static void
+test_anchor_of_changing_clock (void)
+{
+  GstElement *element = element_with_clock (GST_CLOCK_TYPE_MONOTONIC, 99);
+  GstClock *clock = g_object_new (GST_TYPE_SYSTEM_CLOCK, "name", "test",
+      "clock-type", GST_CLOCK_TYPE_REALTIME, NULL);
+  GstMmapAnchor anchor = { NULL };
+
+  gst_object_ref_sink (clock);
+  g_assert_cmpuint (gst_mmap_anchor_get (&anchor, element), ==, 99);
+  g_assert_cmpuint (gst_mmap_anchor_get (&anchor, element), ==, 99);
+  gst_element_set_clock (element, clock);
+  g_assert_cmpuint (gst_mmap_anchor_get (&anchor, element), !=, 99);
+  gst_element_set_base_time (element, 5);
+  gst_element_set_clock (element, NULL);
+  g_assert_cmpuint (gst_mmap_anchor_get (&anchor, element), ==,
+      GST_CLOCK_TIME_NONE);
+  gst_mmap_anchor_clear (&anchor);
+  gst_object_unref (clock);
+  gst_object_unref (element);
 }
 
 static void
@@ -288,9 +321,9 @@ test_no_anchor (void)
 {
   GstElement *element = gst_element_factory_make ("fakesink", NULL);
 
-  g_assert_cmpuint (gst_mmap_get_anchor (element), ==, GST_CLOCK_TIME_NONE);
+  g_assert_cmpuint (get_anchor (element), ==, GST_CLOCK_TIME_NONE);
   gst_element_set_base_time (element, 5);
-  g_assert_cmpuint (gst_mmap_get_anchor (element), ==, GST_CLOCK_TIME_NONE);
+  g_assert_cmpuint (get_anchor (element), ==, GST_CLOCK_TIME_NONE);
   gst_object_unref (element);
 }
 
@@ -357,6 +390,8 @@ add_tests (void)
       test_anchor_of_calibrated_clock);
   leak_check_add_test ("/util/anchor-of-network-clock",
       test_anchor_of_network_clock);
+  leak_check_add_test ("/util/anchor-of-changing-clock",
+      test_anchor_of_changing_clock);
   leak_check_add_test ("/util/anchor-of-system-clock",
       test_anchor_of_system_clock);
   leak_check_add_test ("/util/no-anchor", test_no_anchor);
