@@ -157,34 +157,42 @@ plane_fits (const MmapDescriptor * frame, const GstVideoFormatInfo * format,
       && (rows - 1) * (guint64) stride <= room - bytes;
 }
 
-gboolean
-gst_mmap_frame_restore_video (const MmapDescriptor * frame, GstBuffer * buffer)
+/* What the planes of @frame are checked by, and nothing else. */
+static void
+layout_of (const MmapDescriptor * frame, GstMmapLayout * layout)
 {
-  const GstVideoFormatInfo *format;
-  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
-  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
-  GstVideoAlignment align;
-  GstVideoMeta *meta;
+  memset (layout, 0, sizeof *layout);
+  layout->size = frame->size;
+  layout->format = frame->video_format;
+  layout->width = frame->width;
+  layout->height = frame->height;
+  layout->n_planes = frame->n_planes;
+  memcpy (layout->offset, frame->plane_offset, sizeof layout->offset);
+  memcpy (layout->stride, frame->plane_stride, sizeof layout->stride);
+}
+
+static gboolean
+planes_fit (const MmapDescriptor * frame)
+{
+  const GstVideoFormatInfo *format = find_format (frame->video_format);
   guint i;
 
-  if (frame->n_planes == 0)
-    return TRUE;
-  format = find_format (frame->video_format);
   if (!format || GST_VIDEO_FORMAT_INFO_N_PLANES (format) != frame->n_planes)
     return FALSE;
   if (frame->width == 0 || frame->width > MAX_SIDE_PIXELS || frame->height == 0
       || frame->height > MAX_SIDE_PIXELS)
     return FALSE;
-  for (i = 0; i < frame->n_planes; i++) {
+  for (i = 0; i < frame->n_planes; i++)
     if (!plane_fits (frame, format, i))
       return FALSE;
-    offset[i] = frame->plane_offset[i];
-    stride[i] = frame->plane_stride[i];
-  }
+  return TRUE;
+}
 
-  meta = gst_buffer_add_video_meta_full (buffer, frame->video_flags,
-      frame->video_format, frame->width, frame->height, frame->n_planes,
-      offset, stride);
+static void
+set_alignment (const MmapDescriptor * frame, GstVideoMeta * meta)
+{
+  GstVideoAlignment align;
+
   gst_video_alignment_reset (&align);
   align.padding_top = frame->padding[0];
   align.padding_bottom = frame->padding[1];
@@ -192,6 +200,37 @@ gst_mmap_frame_restore_video (const MmapDescriptor * frame, GstBuffer * buffer)
   align.padding_right = frame->padding[3];
   /* Refuses one that contradicts the strides: then it is not set. */
   gst_video_meta_set_alignment (meta, align);
+}
+
+gboolean
+gst_mmap_frame_restore_video (const MmapDescriptor * frame, GstBuffer * buffer,
+    GstMmapLayout * known)
+{
+  static const guint32 no_padding[4] = { 0 };
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
+  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
+  GstMmapLayout layout;
+  GstVideoMeta *meta;
+  guint i;
+
+  if (frame->n_planes == 0)
+    return TRUE;
+  layout_of (frame, &layout);
+  if (memcmp (&layout, known, sizeof layout) != 0) {
+    if (!planes_fit (frame))
+      return FALSE;
+    *known = layout;
+  }
+  for (i = 0; i < frame->n_planes; i++) {
+    offset[i] = frame->plane_offset[i];
+    stride[i] = frame->plane_stride[i];
+  }
+
+  meta = gst_buffer_add_video_meta_full (buffer, frame->video_flags,
+      frame->video_format, frame->width, frame->height, frame->n_planes,
+      offset, stride);
+  if (memcmp (frame->padding, no_padding, sizeof no_padding) != 0)
+    set_alignment (frame, meta);
   return TRUE;
 }
 

@@ -117,7 +117,9 @@ gst_mmap_pool_wrap (GstMmapPool * self, GstMemory * memory)
         GST_VIDEO_INFO_WIDTH (info), GST_VIDEO_INFO_HEIGHT (info),
         GST_VIDEO_INFO_N_PLANES (info), info->offset, info->stride);
 
-    gst_video_meta_set_alignment (meta, self->align);
+    /* It checks the layout each time. */
+    if (self->need_alignment)
+      gst_video_meta_set_alignment (meta, self->align);
     GST_META_FLAG_SET (meta, GST_META_FLAG_POOLED);
   }
   GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);

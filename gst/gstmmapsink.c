@@ -67,6 +67,7 @@ enum
   PROP_SIZE,
   PROP_TOKEN_BYTES,
   PROP_WAIT_FOR_CONNECTION,
+  PROP_SPIN_TIME,
   PROP_NUM_CLIENTS,
   PROP_CAPABILITIES,
   PROP_STATS,
@@ -85,6 +86,7 @@ struct _GstMmapSink
   guint64 size;
   guint token_bytes;
   gboolean wait_for_connection;
+  gint64 spin_time;
   guint num_clients;
 
   /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
@@ -181,6 +183,7 @@ gst_mmap_sink_start (GstBaseSink * sink)
   GST_OBJECT_LOCK (self);
   old = self->producer;
   self->producer = producer;
+  mmap_producer_set_spin_time (producer, self->spin_time);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&old, mmap_producer_unref);
 
@@ -879,6 +882,9 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_WAIT_FOR_CONNECTION:
       g_value_set_boolean (value, self->wait_for_connection);
       break;
+    case PROP_SPIN_TIME:
+      g_value_set_int64 (value, self->spin_time);
+      break;
     case PROP_NUM_CLIENTS:
       g_value_set_uint (value, self->num_clients);
       break;
@@ -916,6 +922,11 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       /* A frame may be waiting. */
       if (self->producer)
         mmap_producer_poke (self->producer);
+      break;
+    case PROP_SPIN_TIME:
+      self->spin_time = g_value_get_int64 (value);
+      if (self->producer)
+        mmap_producer_set_spin_time (self->producer, self->spin_time);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -992,6 +1003,16 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "Hold the stream as long as no consumer is connected (false = go on and "
       "count frames as unsent)", DEFAULT_WAIT_FOR_CONNECTION, playing);
   /**
+   * GstMmapSink:spin-time:
+   *
+   * How long a frame that has to wait for a consumer to give memory back looks for it before it sleeps, in ns. -1: for a few
+   * microseconds, as long as that pays. Longer times make the stream smoother, at the price of a processor.
+   */
+  properties[PROP_SPIN_TIME] = g_param_spec_int64 ("spin-time", "Spin time",
+      "How long to look for free memory before sleeping, in ns (-1 = for a few "
+      "microseconds as long as that pays, 0 = not at all)",
+      MMAP_SPIN_ADAPTIVE, MMAP_SPIN_MAX_NS, MMAP_SPIN_ADAPTIVE, playing);
+  /**
    * GstMmapSink:num-clients:
    *
    * Consumers that are connected now; notified.
@@ -1059,6 +1080,7 @@ gst_mmap_sink_init (GstMmapSink * self)
   self->size = DEFAULT_SIZE;
   self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
   self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;
+  self->spin_time = MMAP_SPIN_ADAPTIVE;
   /* A last sample would keep a block of the region. */
   gst_base_sink_set_last_sample_enabled (GST_BASE_SINK (self), FALSE);
 }

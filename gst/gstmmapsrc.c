@@ -45,6 +45,7 @@ enum
   PROP_0,
   PROP_SOCKET_PATH,
   PROP_IS_LIVE,
+  PROP_SPIN_TIME,
   PROP_CAPABILITIES,
   PROP_STATS,
   N_PROPS
@@ -58,12 +59,14 @@ struct _GstMmapSrc
 
   /* properties, under the object lock */
   gchar *socket_path;
+  gint64 spin_time;
   MmapConsumer *consumer;       /* between start() and stop() */
   MmapConsumerStats past;       /* of the one before */
 
   /* streaming thread */
   GstAllocator *allocator;      /* of the last frame's region */
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
+  GstMmapLayout layout;         /* that was found to be sound */
   gboolean discont;
   GstSegment segment;           /* the producer's */
   gboolean have_segment;
@@ -130,6 +133,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   }
   GST_OBJECT_LOCK (self);
   self->consumer = consumer;
+  mmap_consumer_set_spin_time (consumer, self->spin_time);
   self->latency = 0;
   GST_OBJECT_UNLOCK (self);
   gst_video_info_init (&self->info);
@@ -457,7 +461,7 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
   gst_mmap_src_append (self, item, made);
   gst_mmap_frame_restore (frame, made);
   if (!gst_mmap_src_fits_caps (self, frame)
-      || !gst_mmap_frame_restore_video (frame, made)) {
+      || !gst_mmap_frame_restore_video (frame, made, &self->layout)) {
     gst_clear_buffer (&made);
   } else if (frame->n_planes > 0 && !self->downstream_has_video_meta
       && GST_VIDEO_INFO_FORMAT (&self->info) != GST_VIDEO_FORMAT_UNKNOWN
@@ -582,6 +586,9 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
     case PROP_SOCKET_PATH:
       g_value_set_string (value, self->socket_path);
       break;
+    case PROP_SPIN_TIME:
+      g_value_set_int64 (value, self->spin_time);
+      break;
     case PROP_CAPABILITIES:
       g_value_take_boxed (value, gst_mmap_src_get_capabilities_locked (self));
       break;
@@ -608,6 +615,13 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
       self->socket_path = g_value_dup_string (value);
       GST_OBJECT_UNLOCK (self);
       break;
+    case PROP_SPIN_TIME:
+      GST_OBJECT_LOCK (self);
+      self->spin_time = g_value_get_int64 (value);
+      if (self->consumer)
+        mmap_consumer_set_spin_time (self->consumer, self->spin_time);
+      GST_OBJECT_UNLOCK (self);
+      break;
     case PROP_IS_LIVE:
       gst_base_src_set_live (GST_BASE_SRC (self), g_value_get_boolean (value));
       break;
@@ -631,6 +645,8 @@ gst_mmap_src_install_properties (GObjectClass * klass)
 {
   GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
       | GST_PARAM_MUTABLE_READY;
+  GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
+      | GST_PARAM_MUTABLE_PLAYING;
   GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
 
   /**
@@ -652,6 +668,16 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       "Act as a live source: running times are the instants of the producer's "
       "pipeline (false = the producer's running times as they are)",
       DEFAULT_IS_LIVE, ready);
+  /**
+   * GstMmapSrc:spin-time:
+   *
+   * How long to look for the next frame before sleeping, in ns. -1: for a few microseconds, as long as that pays, as it does at full
+   * speed. With more than the time between two frames nothing ever sleeps: the least latency, at the price of a processor.
+   */
+  properties[PROP_SPIN_TIME] = g_param_spec_int64 ("spin-time", "Spin time",
+      "How long to look for the next frame before sleeping, in ns (-1 = for a "
+      "few microseconds as long as that pays, 0 = not at all)",
+      MMAP_SPIN_ADAPTIVE, MMAP_SPIN_MAX_NS, MMAP_SPIN_ADAPTIVE, playing);
   /**
    * GstMmapSrc:capabilities:
    *
@@ -704,6 +730,7 @@ gst_mmap_src_init (GstMmapSrc * self)
 {
   GstBaseSrc *src = GST_BASE_SRC (self);
 
+  self->spin_time = MMAP_SPIN_ADAPTIVE;
   gst_base_src_set_live (src, DEFAULT_IS_LIVE);
   gst_base_src_set_format (src, GST_FORMAT_TIME);
   /* The producer says when it ends. */

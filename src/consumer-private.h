@@ -41,6 +41,7 @@ struct _MmapConsumer
   MmapConsumerState state;
   GSocket *socket;
   gboolean hung_up;
+  MmapSpin spin;
   MmapRegion *region;
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
   guint64 sequence;

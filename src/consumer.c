@@ -22,6 +22,7 @@ mmap_consumer_new (const char *address, GError ** error)
   MmapConsumer *consumer = g_new0 (MmapConsumer, 1);
 
   g_mutex_init (&consumer->lock);
+  mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   if (consumer->cancel_fd < 0) {
@@ -52,6 +53,12 @@ mmap_consumer_set_media (MmapConsumer * consumer, const char *media)
   g_free (consumer->media);
   consumer->media = g_strdup (media);
   g_mutex_unlock (&consumer->lock);
+}
+
+void
+mmap_consumer_set_spin_time (MmapConsumer * consumer, gint64 time_ns)
+{
+  mmap_spin_set_time (&consumer->spin, time_ns);
 }
 
 void
@@ -274,6 +281,17 @@ broken:
   return TRUE;
 }
 
+/* MmapSpinReady: something was published, or the caller shall return. */
+static gboolean
+has_news (gpointer data)
+{
+  MmapConsumer *consumer = data;
+  MmapLink *link = consumer->link->link;
+
+  return mmap_ring_has_new (&link->frames) || mmap_ring_has_new (&link->events)
+      || g_atomic_int_get (&consumer->cancelled);
+}
+
 /* Sleeps until there may be news. FALSE if the link has to end. */
 static gboolean
 link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
@@ -310,6 +328,9 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
     found = try_next (consumer, item, &next, error);
     if (!found && consumer->hung_up)
       return MMAP_NEXT_DISCONNECTED;
+    if (!found
+        && mmap_spin (&consumer->spin, MMAP_SPIN_MAX_NS, has_news, consumer))
+      continue;
     if (!found && !link_sleep (consumer, item, &found, &next, error))
       return MMAP_NEXT_ERROR;
     if (found)

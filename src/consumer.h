@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "region.h"
+#include "spin.h"
 
 G_BEGIN_DECLS
 
@@ -81,6 +82,9 @@ void mmap_consumer_set_media (MmapConsumer * consumer, const char *media);
  * producer said as it refused; MMAP_ERROR_RING if it breaks the protocol. */
 MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
     GError ** error);
+
+/* How long mmap_consumer_next() looks for news before it sleeps: see mmap_spin_set_time(). Any thread. */
+void mmap_consumer_set_spin_time (MmapConsumer * consumer, gint64 time_ns);
 
 /* Makes mmap_consumer_next() return at once, now and until it is allowed again. Any thread. */
 void mmap_consumer_set_cancelled (MmapConsumer * consumer, gboolean cancelled);

@@ -100,8 +100,10 @@ struct _MmapProducer
   gint ref_count;               /* atomic */
   GMutex lock;
   GCond cond;
-  guint64 serial;               /* see mmap_producer_wait() */
-  GThread *leader;              /* the waiter that polls for all */
+  guint64 serial;               /* atomic: see mmap_producer_wait() */
+  gboolean led;                 /* a waiter watches what consumers do, for all */
+  gboolean asleep;              /* it polls */
+  MmapSpin spin;                /* the leader's */
   guint n_followers;            /* waiters on cond */
   int wake_fd;                  /* eventfd: wakes the leader */
   gboolean closed;

@@ -8,6 +8,8 @@
  */
 #include "producer-private.h"
 
+#include "atomics.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <unistd.h>
@@ -25,9 +27,9 @@ mmap_producer_touch_locked (MmapProducer * producer)
 {
   guint64 one = 1;
 
-  producer->serial++;
+  mmap_store_relaxed (&producer->serial, producer->serial + 1);
   wake_followers_locked (producer);
-  if (producer->leader && producer->leader != g_thread_self ())
+  if (producer->asleep)
     while (write (producer->wake_fd, &one, sizeof one) < 0 && errno == EINTR);
 }
 
@@ -55,43 +57,124 @@ remaining_ms (gint64 deadline)
   return left <= 0 ? 0 : MIN (G_MAXINT, (left + 999) / 1000);
 }
 
-/* Sleeps, for all waiters, until a consumer or mmap_producer_touch_locked() has news, or until @deadline. */
-static void
-producer_lead_locked (MmapProducer * producer, gint64 deadline)
+/* What the leader watches: links that hold something. They are referenced: one may end meanwhile. */
+typedef struct
 {
-  struct pollfd fds[1 + MMAP_MAX_LINKS];
-  MmapProducerLink *links[1 + MMAP_MAX_LINKS];
-  guint64 serial = producer->serial, value;
+  MmapProducer *producer;
+  guint64 serial;
+  MmapProducerLink *links[MMAP_MAX_LINKS];
+  guint64 released[MMAP_MAX_LINKS];     /* heads of their release rings */
+  guint n_links;
+} Watch;
+
+static void
+watch_begin_locked (Watch * watch, MmapProducer * producer)
+{
   guint64 rest = producer->up;
   MmapProducerLink *link;
-  guint i, n = 1;
 
-  producer->leader = g_thread_self ();
-  fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
+  watch->producer = producer;
+  watch->serial = producer->serial;
+  watch->n_links = 0;
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
-    mmap_sleeper_prepare (&link->link->sleeper);
-    links[n] = mmap_producer_link_ref (link);
-    fds[n] = (struct pollfd) { link->link->sleep_fd, POLLIN, 0 };
-    n++;
+    /* Who holds nothing can't release anything, whatever its ring says. */
+    if (link->held == 0)
+      continue;
+    watch->links[watch->n_links] = mmap_producer_link_ref (link);
+    watch->released[watch->n_links++] = link->link->releases.seen;
+  }
+}
+
+static void
+watch_end (Watch * watch)
+{
+  guint i;
+
+  for (i = 0; i < watch->n_links; i++)
+    mmap_producer_link_unref (watch->links[i]);
+}
+
+/* MmapSpinReady: a consumer has released something, or mmap_producer_touch_locked() has news. Without the lock. */
+static gboolean
+watch_has_news (gpointer data)
+{
+  Watch *watch = data;
+  guint i;
+
+  for (i = 0; i < watch->n_links; i++) {
+    MmapRing *releases = &watch->links[i]->link->releases;
+
+    if (mmap_load_relaxed (releases->head) != watch->released[i])
+      return TRUE;
+  }
+  return mmap_load_relaxed (&watch->producer->serial) != watch->serial;
+}
+
+static gboolean
+watch_spin_locked (Watch * watch, gint64 deadline)
+{
+  MmapProducer *producer = watch->producer;
+  gint64 most_ns = MMAP_SPIN_MAX_NS;
+  gboolean news;
+
+  if (watch->n_links == 0)
+    return FALSE;
+  if (deadline >= 0)
+    most_ns = MIN (most_ns, (deadline - g_get_monotonic_time ()) * 1000);
+  g_mutex_unlock (&producer->lock);
+  news = mmap_spin (&producer->spin, most_ns, watch_has_news, watch);
+  g_mutex_lock (&producer->lock);
+  return news;
+}
+
+static void
+watch_sleep_locked (Watch * watch, gint64 deadline)
+{
+  MmapProducer *producer = watch->producer;
+  struct pollfd fds[1 + MMAP_MAX_LINKS];
+  guint64 value;
+  guint i;
+
+  fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
+  for (i = 0; i < watch->n_links; i++) {
+    MmapLink *link = watch->links[i]->link;
+
+    mmap_sleeper_prepare (&link->sleeper);
+    fds[1 + i] = (struct pollfd) { link->sleep_fd, POLLIN, 0 };
   }
 
   /* Once more, now that consumers know: who releases after this wakes us. */
   mmap_producer_collect_locked (producer);
-  if (producer->serial == serial) {
+  if (producer->serial == watch->serial) {
     producer->stats.waits++;
+    producer->asleep = TRUE;
     g_mutex_unlock (&producer->lock);
-    poll (fds, n, remaining_ms (deadline));
+    poll (fds, 1 + watch->n_links, remaining_ms (deadline));
     g_mutex_lock (&producer->lock);
+    producer->asleep = FALSE;
   }
 
-  for (i = 1; i < n; i++) {
-    mmap_sleeper_finish (&links[i]->link->sleeper, fds[i].revents & POLLIN);
-    mmap_producer_link_unref (links[i]);
-  }
+  for (i = 0; i < watch->n_links; i++)
+    mmap_sleeper_finish (&watch->links[i]->link->sleeper,
+        fds[1 + i].revents & POLLIN);
   if (fds[0].revents & POLLIN)
     while (read (producer->wake_fd, &value, sizeof value) < 0
         && errno == EINTR);
-  producer->leader = NULL;
+}
+
+/* Waits, for all waiters, until a consumer or mmap_producer_touch_locked() has news, or until @deadline. */
+static void
+producer_lead_locked (MmapProducer * producer, gint64 deadline)
+{
+  Watch watch;
+
+  producer->led = TRUE;
+  watch_begin_locked (&watch, producer);
+  if (!watch_spin_locked (&watch, deadline)
+      && producer->serial == watch.serial)
+    watch_sleep_locked (&watch, deadline);
+  watch_end (&watch);
+  producer->led = FALSE;
   mmap_producer_collect_locked (producer);
   /* Somebody else may have to lead now. */
   wake_followers_locked (producer);
@@ -120,7 +203,7 @@ mmap_producer_wait (MmapProducer * producer, MmapCancel * cancel,
   g_mutex_lock (&producer->lock);
   while (producer->serial == serial && !cancel->cancelled && !producer->closed
       && !late) {
-    if (producer->leader)
+    if (producer->led)
       follow_locked (producer, deadline);
     else
       producer_lead_locked (producer, deadline);
@@ -141,6 +224,12 @@ mmap_producer_set_cancelled (MmapProducer * producer, MmapCancel * cancel,
   cancel->cancelled = cancelled;
   mmap_producer_touch_locked (producer);
   g_mutex_unlock (&producer->lock);
+}
+
+void
+mmap_producer_set_spin_time (MmapProducer * producer, gint64 time_ns)
+{
+  mmap_spin_set_time (&producer->spin, time_ns);
 }
 
 void

@@ -35,6 +35,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   producer = g_new0 (MmapProducer, 1);
   producer->ref_count = 1;
   g_mutex_init (&producer->lock);
+  mmap_spin_set_time (&producer->spin, MMAP_SPIN_ADAPTIVE);
   g_cond_init (&producer->cond);
   producer->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   producer->listener = listener;

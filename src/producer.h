@@ -7,6 +7,7 @@
 
 #include "error.h"
 #include "region.h"
+#include "spin.h"
 
 G_BEGIN_DECLS
 
@@ -187,6 +188,9 @@ MmapWaitResult mmap_producer_wait (MmapProducer * producer,
 /* Ends, or allows again, the waits that use @cancel. */
 void mmap_producer_set_cancelled (MmapProducer * producer,
     MmapCancel * cancel, gboolean cancelled);
+
+/* How long mmap_producer_wait() looks for news before it sleeps: see mmap_spin_set_time(). */
+void mmap_producer_set_spin_time (MmapProducer * producer, gint64 time_ns);
 
 /* Makes every waiter try again, because something of the caller's own has changed. */
 void mmap_producer_poke (MmapProducer * producer);

@@ -115,6 +115,12 @@ mmap_ring_peek (MmapRing * ring, void *slot)
   return MMAP_RING_OK;
 }
 
+gboolean
+mmap_ring_has_new (const MmapRing * ring)
+{
+  return mmap_load_relaxed (ring->head) != ring->seen;
+}
+
 MmapRingResult
 mmap_ring_pop (MmapRing * ring)
 {

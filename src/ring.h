@@ -60,6 +60,9 @@ gboolean mmap_ring_is_read (const MmapRing * ring);
 /* Popper: copies the oldest slot to @slot and leaves it in the ring. */
 MmapRingResult mmap_ring_peek (MmapRing * ring, void *slot);
 
+/* Popper: whether the pusher has moved on since the last peek; a hint. */
+gboolean mmap_ring_has_new (const MmapRing * ring);
+
 /* Popper: removes the slot that the last peek copied. In a frame ring it may have been taken back in between: then
  * MMAP_RING_WAIT, and what peek copied is void. */
 MmapRingResult mmap_ring_pop (MmapRing * ring);

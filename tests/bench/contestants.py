@@ -12,8 +12,8 @@ from cells import PAGE_BYTES
 REGION_EXTRA_BYTES = 320 * 1024
 # As in pipelines that people write; without limits on bytes and time, which frames of 50 MB would reach.
 QUEUE = "queue max-size-buffers=8 max-size-bytes=0 max-size-time=0"
-# For the cell that shows it; in microseconds, as the property: longer than a period of 1000 fps, so that nobody sleeps.
-SPIN_TIME = 2000
+# For the cell that shows it, ns: longer than a period of 1000 fps, so that nobody sleeps.
+SPIN_TIME = 2_000_000
 
 
 @dataclasses.dataclass
