@@ -32,25 +32,38 @@ struct _GstMmapAllocator
 
 G_DEFINE_TYPE (GstMmapAllocator, gst_mmap_allocator, GST_TYPE_FD_ALLOCATOR);
 
-/* What a consumer's memory gives back. */
+/* What memory holds: a block of the producer, or a frame that the consumer gives back; or nothing, between two of them. */
 typedef struct
 {
+  MmapBlock *block;
   MmapConsumerLink *link;
   guint64 id;
   guint64 size;
-} Held;
+} Content;
 
-static G_DEFINE_QUARK (gst - mmap - block, block);
-static G_DEFINE_QUARK (gst - mmap - held, held);
+static G_DEFINE_QUARK (gst - mmap - content, content);
 
 static void
-held_free (gpointer data)
+content_clear (Content * content)
 {
-  Held *held = data;
+  g_clear_pointer (&content->block, mmap_block_unref);
+  if (content->link)
+    mmap_consumer_link_release (content->link, content->id, content->size);
+  g_clear_pointer (&content->link, mmap_consumer_link_unref);
+}
 
-  mmap_consumer_link_release (held->link, held->id, held->size);
-  mmap_consumer_link_unref (held->link);
-  g_free (held);
+static void
+content_free (gpointer data)
+{
+  content_clear (data);
+  g_free (data);
+}
+
+static Content *
+content_of (GstMemory * memory)
+{
+  return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (memory),
+      content_quark ());
 }
 
 static gpointer
@@ -64,49 +77,81 @@ gst_mmap_allocator_unmap (GstMemory * memory)
 {
 }
 
+static GstMemory *
+gst_mmap_allocator_new_memory (GstAllocator * allocator)
+{
+  MmapRegion *region = GST_MMAP_ALLOCATOR (allocator)->region;
+  GstMemory *memory = gst_fd_allocator_alloc (allocator, region->fd,
+      region->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+
+  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), content_quark (),
+      g_new0 (Content, 1), content_free);
+  return memory;
+}
+
+void
+gst_mmap_memory_fill_block (GstMemory * memory, MmapBlock * block, gsize size)
+{
+  content_of (memory)->block = block;
+  /* Ends with the block: nobody can grow into the next one. */
+  memory->maxsize = block->offset + block->size;
+  memory->offset = block->offset;
+  memory->size = size;
+}
+
+void
+gst_mmap_memory_fill_item (GstMemory * memory, const MmapItem * item)
+{
+  const MmapDescriptor *descriptor = &item->descriptor;
+  Content *content = content_of (memory);
+
+  content->link = mmap_consumer_link_ref (item->link);
+  content->id = descriptor->id;
+  content->size = descriptor->size;
+  memory->maxsize = descriptor->offset + descriptor->size;
+  memory->offset = descriptor->offset;
+  memory->size = descriptor->size;
+}
+
+void
+gst_mmap_memory_clear (GstMemory * memory)
+{
+  content_clear (content_of (memory));
+}
+
 GstMemory *
 gst_mmap_allocator_wrap_block (GstAllocator * allocator, MmapBlock * block,
     gsize size)
 {
-  /* maxsize ends with the block: nobody can grow into the next one. */
-  GstMemory *memory = gst_fd_allocator_alloc (allocator, block->region->fd,
-      block->offset + block->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+  GstMemory *memory = gst_mmap_allocator_new_memory (allocator);
 
-  gst_memory_resize (memory, block->offset, size);
-  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), block_quark (),
-      block, (GDestroyNotify) mmap_block_unref);
+  gst_mmap_memory_fill_block (memory, block, size);
   return memory;
 }
 
 GstMemory *
 gst_mmap_allocator_wrap_item (GstAllocator * allocator, const MmapItem * item)
 {
-  const MmapDescriptor *descriptor = &item->descriptor;
-  GstMemory *memory = gst_fd_allocator_alloc (allocator, item->region->fd,
-      descriptor->offset + descriptor->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
-  Held *held = g_new (Held, 1);
+  GstMemory *memory = gst_mmap_allocator_new_memory (allocator);
 
-  held->link = mmap_consumer_link_ref (item->link);
-  held->id = descriptor->id;
-  held->size = descriptor->size;
-  gst_memory_resize (memory, descriptor->offset, descriptor->size);
+  gst_mmap_memory_fill_item (memory, item);
   GST_MINI_OBJECT_FLAG_SET (memory, GST_MEMORY_FLAG_READONLY);
-  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), held_quark (),
-      held, held_free);
   return memory;
 }
 
 MmapBlock *
 gst_mmap_memory_get_block (GstMemory * memory)
 {
+  Content *content;
+
   if (memory->parent)
     memory = memory->parent;
   if (memory->allocator && GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
     return gst_mmap_block_memory_get_block (memory);
   if (!memory->allocator || !GST_IS_MMAP_ALLOCATOR (memory->allocator))
     return NULL;
-  return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (memory),
-      block_quark ());
+  content = content_of (memory);
+  return content ? content->block : NULL;
 }
 
 MmapBlock *

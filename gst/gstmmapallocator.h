@@ -37,6 +37,15 @@ GstMemory *gst_mmap_allocator_wrap_block (GstAllocator * allocator,
 GstMemory *gst_mmap_allocator_wrap_item (GstAllocator * allocator,
     const MmapItem * item);
 
+/* Gives back what @memory, made by one of the above and referred to by the caller alone, holds; nobody may look into it until it is
+ * filled again. */
+void gst_mmap_memory_clear (GstMemory * memory);
+
+/* Fill memory that was cleared, as gst_mmap_allocator_wrap_block() and _item() make new one. */
+void gst_mmap_memory_fill_block (GstMemory * memory, MmapBlock * block,
+    gsize size);
+void gst_mmap_memory_fill_item (GstMemory * memory, const MmapItem * item);
+
 /* Returns: (transfer none) (nullable): the block that @memory is, or shares a part of; %NULL if it is other memory */
 MmapBlock *gst_mmap_memory_get_block (GstMemory * memory);
 

@@ -202,35 +202,66 @@ set_alignment (const MmapDescriptor * frame, GstVideoMeta * meta)
   gst_video_meta_set_alignment (meta, align);
 }
 
+/* Gives @buffer the layout, in the meta that it has, if any, from an earlier frame. */
+static void
+set_video_meta (const MmapDescriptor * frame, GstBuffer * buffer)
+{
+  static const guint32 no_padding[4] = { 0 };
+  GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
+  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
+  guint i;
+
+  for (i = 0; i < frame->n_planes; i++) {
+    offset[i] = frame->plane_offset[i];
+    stride[i] = frame->plane_stride[i];
+  }
+  if (!meta) {
+    meta = gst_buffer_add_video_meta_full (buffer, frame->video_flags,
+        frame->video_format, frame->width, frame->height, frame->n_planes,
+        offset, stride);
+    GST_META_FLAG_SET (meta, GST_META_FLAG_POOLED);
+  } else {
+    meta->flags = frame->video_flags;
+    meta->format = frame->video_format;
+    meta->id = 0;
+    meta->width = frame->width;
+    meta->height = frame->height;
+    meta->n_planes = frame->n_planes;
+    memcpy (meta->offset, offset, sizeof offset);
+    memcpy (meta->stride, stride, sizeof stride);
+    gst_video_alignment_reset (&meta->alignment);
+  }
+  if (memcmp (frame->padding, no_padding, sizeof no_padding) != 0)
+    set_alignment (frame, meta);
+}
+
+static void
+remove_video_meta (GstBuffer * buffer)
+{
+  GstVideoMeta *meta = gst_buffer_get_video_meta (buffer);
+
+  if (meta)
+    gst_buffer_remove_meta (buffer, (GstMeta *) meta);
+}
+
 gboolean
 gst_mmap_frame_restore_video (const MmapDescriptor * frame, GstBuffer * buffer,
     GstMmapLayout * known)
 {
-  static const guint32 no_padding[4] = { 0 };
-  gsize offset[GST_VIDEO_MAX_PLANES] = { 0 };
-  gint stride[GST_VIDEO_MAX_PLANES] = { 0 };
   GstMmapLayout layout;
-  GstVideoMeta *meta;
-  guint i;
 
-  if (frame->n_planes == 0)
+  if (frame->n_planes == 0) {
+    remove_video_meta (buffer);
     return TRUE;
+  }
   layout_of (frame, &layout);
   if (memcmp (&layout, known, sizeof layout) != 0) {
     if (!planes_fit (frame))
       return FALSE;
     *known = layout;
   }
-  for (i = 0; i < frame->n_planes; i++) {
-    offset[i] = frame->plane_offset[i];
-    stride[i] = frame->plane_stride[i];
-  }
-
-  meta = gst_buffer_add_video_meta_full (buffer, frame->video_flags,
-      frame->video_format, frame->width, frame->height, frame->n_planes,
-      offset, stride);
-  if (memcmp (frame->padding, no_padding, sizeof no_padding) != 0)
-    set_alignment (frame, meta);
+  set_video_meta (frame, buffer);
   return TRUE;
 }
 

@@ -34,7 +34,7 @@ typedef struct
   gint32 stride[GST_VIDEO_MAX_PLANES];
 } GstMmapLayout;
 
-/* Adds the GstVideoMeta of @frame to @buffer, if it has one. FALSE if its planes don't fit into the payload, or its format is not
+/* Gives @buffer the GstVideoMeta of @frame, or none. FALSE if its planes don't fit into the payload, or its format is not
  * known here.
  * @known: what was checked last time */
 gboolean gst_mmap_frame_restore_video (const MmapDescriptor * frame,

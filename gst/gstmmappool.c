@@ -12,6 +12,8 @@
 
 #include "gstmmappool.h"
 
+#include "gstmmapshells.h"
+
 #include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_pool_debug);
@@ -32,9 +34,9 @@ struct _GstMmapPool
   guint size;
   GstAllocationParams params;
 
-  GMutex lock;
-  gboolean active;
-  gboolean flushing;
+  GstMmapShells shells;
+  gint active;                  /* atomic */
+  gint flushing;                /* atomic */
 };
 
 #define gst_mmap_pool_parent_class parent_class
@@ -68,6 +70,7 @@ gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
     return FALSE;
   }
   gst_buffer_pool_config_get_allocator (config, &allocator, &self->params);
+  gst_mmap_shells_drop (&self->shells);
 
   self->add_video_meta = gst_buffer_pool_config_has_option (config,
       GST_BUFFER_POOL_OPTION_VIDEO_META);
@@ -88,24 +91,8 @@ gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
   return GST_BUFFER_POOL_CLASS (parent_class)->set_config (pool, config);
 }
 
-/* Memory in a block, waiting for one as long as that makes sense, or else system memory. */
-static GstMemory *
-gst_mmap_pool_alloc (GstMmapPool * self, MmapBlock * block)
-{
-  gsize total = self->size + self->params.prefix + self->params.padding;
-  GstMemory *memory;
-
-  if (!block) {
-    GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
-    return gst_allocator_alloc (NULL, self->size, &self->params);
-  }
-  memory = gst_mmap_allocator_wrap_block (self->allocator, block, total);
-  gst_memory_resize (memory, self->params.prefix, self->size);
-  return memory;
-}
-
 static GstBuffer *
-gst_mmap_pool_wrap (GstMmapPool * self, GstMemory * memory)
+gst_mmap_pool_new_buffer (GstMmapPool * self, GstMemory * memory)
 {
   GstBuffer *buffer = gst_buffer_new ();
 
@@ -126,15 +113,36 @@ gst_mmap_pool_wrap (GstMmapPool * self, GstMemory * memory)
   return buffer;
 }
 
+/* A buffer around @block, or with system memory. */
+static GstBuffer *
+gst_mmap_pool_wrap (GstMmapPool * self, MmapBlock * block)
+{
+  gsize total = self->size + self->params.prefix + self->params.padding;
+  GstBuffer *buffer;
+  GstMemory *memory;
+
+  if (!block) {
+    GST_DEBUG_OBJECT (self, "no block is bound to be free: system memory");
+    return gst_mmap_pool_new_buffer (self, gst_allocator_alloc (NULL,
+            self->size, &self->params));
+  }
+  buffer = gst_mmap_shells_take (&self->shells, self->allocator);
+  if (buffer) {
+    memory = gst_buffer_peek_memory (buffer, 0);
+    gst_mmap_memory_fill_block (memory, block, total);
+  } else {
+    memory = gst_mmap_allocator_wrap_block (self->allocator, block, total);
+    buffer = gst_mmap_pool_new_buffer (self, memory);
+  }
+  gst_memory_resize (memory, self->params.prefix, self->size);
+  return buffer;
+}
+
 static gboolean
 gst_mmap_pool_is_flushing (GstMmapPool * self)
 {
-  gboolean flushing;
-
-  g_mutex_lock (&self->lock);
-  flushing = self->flushing || !self->active;
-  g_mutex_unlock (&self->lock);
-  return flushing;
+  return g_atomic_int_get (&self->flushing)
+      || !g_atomic_int_get (&self->active);
 }
 
 static MmapBlock *
@@ -172,21 +180,21 @@ gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
 
   if (!block && gst_mmap_pool_is_flushing (self))
     return GST_FLOW_FLUSHING;
-  *buffer = gst_mmap_pool_wrap (self, gst_mmap_pool_alloc (self, block));
+  *buffer = gst_mmap_pool_wrap (self, block);
   return GST_FLOW_OK;
 }
 
-/* Nothing is kept: taking a block and wrapping it costs little, and a block that lies idle in one pool would be missing in another, or
- * to copy into. */
+/* Its way back is in gst_mmap_shells_put(). */
 static void
 gst_mmap_pool_reset_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
 }
 
+/* No block is kept: one that lies idle in one pool would be missing in another, or to copy into. */
 static void
 gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
-  gst_buffer_unref (buffer);
+  gst_mmap_shells_put (&GST_MMAP_POOL (pool)->shells, buffer);
 }
 
 static gboolean
@@ -194,10 +202,8 @@ gst_mmap_pool_start (GstBufferPool * pool)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
 
-  g_mutex_lock (&self->lock);
-  self->active = TRUE;
-  self->flushing = FALSE;
-  g_mutex_unlock (&self->lock);
+  g_atomic_int_set (&self->active, TRUE);
+  g_atomic_int_set (&self->flushing, FALSE);
   return TRUE;
 }
 
@@ -206,18 +212,14 @@ gst_mmap_pool_stop (GstBufferPool * pool)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
 
-  g_mutex_lock (&self->lock);
-  self->active = FALSE;
-  g_mutex_unlock (&self->lock);
+  g_atomic_int_set (&self->active, FALSE);
   return GST_BUFFER_POOL_CLASS (parent_class)->stop (pool);
 }
 
 static void
 gst_mmap_pool_set_flushing (GstMmapPool * self, gboolean flushing)
 {
-  g_mutex_lock (&self->lock);
-  self->flushing = flushing;
-  g_mutex_unlock (&self->lock);
+  g_atomic_int_set (&self->flushing, flushing);
   mmap_producer_poke (self->producer);
 }
 
@@ -238,8 +240,8 @@ gst_mmap_pool_finalize (GObject * object)
 {
   GstMmapPool *self = GST_MMAP_POOL (object);
 
+  gst_mmap_shells_clear (&self->shells);
   g_clear_object (&self->allocator);
-  g_mutex_clear (&self->lock);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -263,7 +265,7 @@ gst_mmap_pool_class_init (GstMmapPoolClass * klass)
 static void
 gst_mmap_pool_init (GstMmapPool * self)
 {
-  g_mutex_init (&self->lock);
+  gst_mmap_shells_init (&self->shells);
   gst_allocation_params_init (&self->params);
 }
 

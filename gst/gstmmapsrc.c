@@ -27,9 +27,9 @@
 
 #include "gstmmapsrc.h"
 
-#include "gstmmapallocator.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
+#include "gstmmapitempool.h"
 #include "gstmmaputil.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
@@ -64,7 +64,7 @@ struct _GstMmapSrc
   MmapConsumerStats past;       /* of the one before */
 
   /* streaming thread */
-  GstAllocator *allocator;      /* of the last frame's region */
+  GstBufferPool *pool;
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
   gboolean discont;
@@ -136,6 +136,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   mmap_consumer_set_spin_time (consumer, self->spin_time);
   self->latency = 0;
   GST_OBJECT_UNLOCK (self);
+  self->pool = gst_mmap_item_pool_new ();
   gst_video_info_init (&self->info);
   self->have_segment = FALSE;
   self->discont = TRUE;
@@ -157,7 +158,7 @@ gst_mmap_src_stop (GstBaseSrc * src)
   GST_OBJECT_UNLOCK (self);
   mmap_consumer_free (consumer);
   gst_mmap_src_remove_no_caps_probe (self);
-  gst_clear_object (&self->allocator);
+  gst_clear_object (&self->pool);
   gst_mmap_anchor_clear (&self->anchor);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   return TRUE;
@@ -360,26 +361,21 @@ gst_mmap_src_append_copy (GstMmapSrc * self, const MmapItem * item,
   __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
 }
 
-static void
-gst_mmap_src_append (GstMmapSrc * self, const MmapItem * item,
-    GstBuffer * buffer)
+/* A buffer with the payload. */
+static GstBuffer *
+gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item)
 {
-  if (item->descriptor.size == 0) {
+  GstBuffer *buffer;
+
+  if (item->descriptor.size > 0 && !item->should_copy)
+    return gst_mmap_item_pool_wrap (self->pool, item);
+  buffer = gst_buffer_new ();
+  if (item->descriptor.size == 0)
     mmap_consumer_link_release (item->link, item->descriptor.id, 0);
-    return;
-  }
-  /* Downstream holds so much that the producer may run out of blocks. */
-  if (item->should_copy) {
+  else
+    /* Downstream holds so much that the producer may run out of blocks. */
     gst_mmap_src_append_copy (self, item, buffer);
-    return;
-  }
-  if (!self->allocator
-      || gst_mmap_allocator_get_region (self->allocator) != item->region) {
-    gst_clear_object (&self->allocator);
-    self->allocator = gst_mmap_allocator_new (item->region, NULL);
-  }
-  gst_buffer_append_memory (buffer,
-      gst_mmap_allocator_wrap_item (self->allocator, item));
+  return buffer;
 }
 
 /* Copies the picture into the layout that its caps stand for, for a downstream that doesn't know GstVideoMeta. */
@@ -456,9 +452,8 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
 {
   const MmapDescriptor *frame = &item->descriptor;
-  GstBuffer *made = gst_buffer_new ();
+  GstBuffer *made = gst_mmap_src_wrap (self, item);
 
-  gst_mmap_src_append (self, item, made);
   gst_mmap_frame_restore (frame, made);
   if (!gst_mmap_src_fits_caps (self, frame)
       || !gst_mmap_frame_restore_video (frame, made, &self->layout)) {
