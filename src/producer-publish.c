@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
+#define COLLECT_FROM 4
+
 static MmapPublication *
 publication_new_locked (MmapProducer * producer, gboolean is_frame,
     GDestroyNotify notify, gpointer data)
@@ -224,37 +227,59 @@ count_frame_locked (MmapProducer * producer, guint64 size)
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
 }
 
+/* Makes room, if there seems to be none, by taking back what was released: those are notified without the lock. */
+static void
+make_room_locked (MmapProducer * producer, guint64 size)
+{
+  if (links_have_room_locked (producer, TRUE)
+      && mmap_producer_has_room_locked (producer, size))
+    return;
+  mmap_producer_collect_locked (producer);
+  mmap_producer_unlock (producer);
+  g_mutex_lock (&producer->lock);
+}
+
+static void
+publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
+    GDestroyNotify notify, gpointer data)
+{
+  MmapDescriptor descriptor = *frame;
+  MmapPublication *publication;
+
+  descriptor.kind = 0;
+  descriptor.region_id = producer->arena->region->region_id;
+  descriptor.hints = mmap_producer_has_room_locked (producer,
+      descriptor.size) ? 0 : MMAP_HINT_LAST_ROOM;
+  publication = publication_new_locked (producer, TRUE, notify, data);
+  links_push_locked (producer, &descriptor, publication, TRUE);
+  count_frame_locked (producer, descriptor.size);
+  if (publication->holders == 0)
+    publication_free_locked (producer, publication);
+  /* Now that consumers are awake, several at once: one by one would cost more. */
+  if (producer->n_held >= COLLECT_FROM)
+    mmap_producer_collect_locked (producer);
+}
+
 MmapPublishResult
 mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
     MmapBlock * block, GDestroyNotify notify, gpointer data)
 {
   MmapPublishResult result = MMAP_PUBLISH_FULL;
-  MmapDescriptor descriptor = *frame;
-  MmapPublication *publication;
+  gboolean current;
 
   g_mutex_lock (&producer->lock);
-  /* The caller learns it from its next wait. */
-  if (producer->closed)
-    goto out;
-  if (!producer->arena || (block && block->arena != producer->arena)) {
-    g_mutex_unlock (&producer->lock);
-    g_return_val_if_reached (MMAP_PUBLISH_FULL);
+  current = producer->arena && (!block || block->arena == producer->arena);
+  if (current && !producer->closed) {
+    make_room_locked (producer, frame->size);
+    /* The caller learns of the end from its next wait. */
+    if (!producer->closed && links_have_room_locked (producer, TRUE)) {
+      publish_locked (producer, frame, notify, data);
+      result = MMAP_PUBLISH_OK;
+    }
   }
-  mmap_producer_collect_locked (producer);
-  if (links_have_room_locked (producer, TRUE)) {
-    descriptor.kind = 0;
-    descriptor.region_id = producer->arena->region->region_id;
-    descriptor.hints = mmap_producer_has_room_locked (producer,
-        descriptor.size) ? 0 : MMAP_HINT_LAST_ROOM;
-    publication = publication_new_locked (producer, TRUE, notify, data);
-    links_push_locked (producer, &descriptor, publication, TRUE);
-    count_frame_locked (producer, descriptor.size);
-    if (publication->holders == 0)
-      publication_free_locked (producer, publication);
-    result = MMAP_PUBLISH_OK;
-  }
-out:
+  current = current || producer->closed;
   mmap_producer_unlock (producer);
+  g_return_val_if_fail (current, result);
   return result;
 }
 
