@@ -12,6 +12,7 @@
 #include "atomics.h"
 #include "capabilities.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
@@ -155,6 +156,14 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
 
   if (!link)
     return FALSE;
+  if (!mmap_sleeper_add_fd (&link->sleeper, consumer->cancel_fd, SLEEP_CANCEL)
+      || !mmap_sleeper_add_fd (&link->sleeper,
+          g_socket_get_fd (consumer->socket), SLEEP_SOCKET)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "epoll_ctl: %s",
+        g_strerror (errno));
+    mmap_link_free (link);
+    return FALSE;
+  }
   opened = g_new0 (MmapConsumerLink, 1);
   opened->ref_count = 1;
   g_mutex_init (&opened->lock);

@@ -24,6 +24,10 @@ struct _MmapConsumerLink
   MmapLink *link;
 };
 
+/* What ends a sleep besides the producer: tags for mmap_sleeper_add_fd(). */
+#define SLEEP_SOCKET 1u
+#define SLEEP_CANCEL 2u
+
 typedef enum
 {
   CONSUMER_SEARCHING,           /* nobody was found yet */

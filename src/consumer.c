@@ -11,7 +11,6 @@
 #include "atomics.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -137,6 +136,9 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   g_mutex_unlock (&consumer->lock);
 
   if (link) {
+    mmap_sleeper_remove_fd (&link->link->sleeper, consumer->cancel_fd);
+    mmap_sleeper_remove_fd (&link->link->sleeper,
+        g_socket_get_fd (consumer->socket));
     g_mutex_lock (&link->lock);
     link->ended = TRUE;
     wakeups = link->link->waker.wakeups;
@@ -298,22 +300,18 @@ link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
     MmapNextResult * next, GError ** error)
 {
   MmapSleeper *sleeper = &consumer->link->link->sleeper;
-  struct pollfd fds[3] = {
-    {sleeper->fd, POLLIN, 0},
-    {consumer->cancel_fd, POLLIN, 0},
-    {g_socket_get_fd (consumer->socket), POLLIN, 0},
-  };
+  guint32 tags = 0;
 
   mmap_sleeper_prepare (sleeper);
   /* Once more, now that the producer knows: who publishes after this wakes us. */
   *found = try_next (consumer, item, next, error);
   if (!*found) {
     mmap_add_relaxed (&consumer->stats.waits, 1);
-    poll (fds, G_N_ELEMENTS (fds), -1);
+    tags = mmap_sleeper_sleep (sleeper);
   }
-  mmap_sleeper_finish (sleeper, fds[0].revents & POLLIN);
+  mmap_sleeper_finish (sleeper, FALSE);
 
-  return !fds[2].revents || mmap_consumer_receive (consumer, error);
+  return !(tags & SLEEP_SOCKET) || mmap_consumer_receive (consumer, error);
 }
 
 static MmapNextResult

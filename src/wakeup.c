@@ -46,6 +46,32 @@ mmap_sleeper_prepare (MmapSleeper * sleeper)
   mmap_fence_full ();
 }
 
+gboolean
+mmap_sleeper_add_fd (const MmapSleeper * sleeper, int fd, guint32 tag)
+{
+  struct epoll_event event = {.events = EPOLLIN,.data.u32 = tag };
+
+  return epoll_ctl (sleeper->fd, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void
+mmap_sleeper_remove_fd (const MmapSleeper * sleeper, int fd)
+{
+  epoll_ctl (sleeper->fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+guint32
+mmap_sleeper_sleep (const MmapSleeper * sleeper)
+{
+  struct epoll_event events[4];
+  int i, n = epoll_wait (sleeper->fd, events, G_N_ELEMENTS (events), -1);
+  guint32 tags = 0;
+
+  for (i = 0; i < n; i++)
+    tags |= events[i].data.u32;
+  return tags;
+}
+
 void
 mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled)
 {

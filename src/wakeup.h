@@ -50,7 +50,20 @@ gboolean mmap_sleeper_check_fd (int fd);
 /* Says that this side is about to sleep. The caller looks at what it waits for once more after this, then polls fd. */
 void mmap_sleeper_prepare (MmapSleeper * sleeper);
 
-/* Says that this side is awake. @signalled: poll found fd readable; it is reset. */
+/* Makes @fd, of this side's own, end the sleeps of mmap_sleeper_sleep(), too, while it is readable: it is registered with the other
+ * side's epoll descriptor.
+ * @tag: a bit, which mmap_sleeper_sleep() returns
+ * FALSE with errno set. */
+gboolean mmap_sleeper_add_fd (const MmapSleeper * sleeper, int fd, guint32 tag);
+
+/* Before either of the two descriptors is closed. */
+void mmap_sleeper_remove_fd (const MmapSleeper * sleeper, int fd);
+
+/* Sleeps until the other side wakes this one, or a descriptor of its own is readable: one system call.
+ * Returns: the tags of those that are. The other side can make up any: look whether there is something to do. */
+guint32 mmap_sleeper_sleep (const MmapSleeper * sleeper);
+
+/* Says that this side is awake. @signalled: poll(2) found fd readable; it is reset. FALSE after mmap_sleeper_sleep(). */
 void mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled);
 
 /* Wakes the other side if it sleeps and was not woken yet. Call it after publishing. TRUE if a system call was made. */
