@@ -231,7 +231,9 @@ gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
 gboolean
 gst_mmap_allocator_take_waited (GstAllocator * allocator)
 {
-  return g_atomic_int_exchange (&GST_MMAP_ALLOCATOR (allocator)->waited, FALSE);
+  gint *waited = &GST_MMAP_ALLOCATOR (allocator)->waited;
+
+  return g_atomic_int_get (waited) && g_atomic_int_exchange (waited, FALSE);
 }
 
 MmapBlock *

@@ -102,6 +102,7 @@ struct _GstMmapSink
   gboolean waited;              /* for a consumer, since the last frame */
   GstClockTime stall;           /* see gst_mmap_sink_make_up() */
   GstMmapAnchor anchor;
+  gboolean announced;           /* the frame that is sent next */
   guint64 copied;               /* atomic */
   gboolean warned[MMAP_N_ERRORS];       /* service thread */
 };
@@ -665,6 +666,15 @@ gst_mmap_sink_stamp (GstMmapSink * self, MmapDescriptor * frame)
   frame->latency = gst_base_sink_get_latency (sink);
 }
 
+/* A frame is sent next: neither copied nor waited for. */
+static void
+gst_mmap_sink_announce (GstMmapSink * self)
+{
+  if (!self->announced)
+    mmap_producer_announce (self->producer);
+  self->announced = TRUE;
+}
+
 static GstFlowReturn
 gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
 {
@@ -682,6 +692,8 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
       return flow;
   }
 
+  gst_mmap_sink_announce (self);
+  self->announced = FALSE;
   gst_mmap_frame_describe (buffer, &frame);
   gst_mmap_sink_stamp (self, &frame);
   frame.size = size;
@@ -719,8 +731,12 @@ gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (sink);
   guint64 offset;
 
-  return gst_mmap_sink_peek_block (self, buffer, &offset)
-      || gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK : GST_FLOW_ERROR;
+  if (!gst_mmap_sink_peek_block (self, buffer, &offset))
+    return gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK :
+        GST_FLOW_ERROR;
+  if (!gst_base_sink_get_sync (sink))
+    gst_mmap_sink_announce (self);
+  return GST_FLOW_OK;
 }
 
 static GstFlowReturn

@@ -65,6 +65,7 @@ struct _GstMmapSrc
 
   /* streaming thread */
   GstBufferPool *pool;
+  gboolean is_live;             /* as it was at the start: it doesn't change after that */
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
   gboolean discont;
@@ -138,6 +139,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   GST_OBJECT_UNLOCK (self);
   self->pool = gst_mmap_item_pool_new ();
   gst_video_info_init (&self->info);
+  self->is_live = gst_base_src_is_live (src);
   self->have_segment = FALSE;
   self->discont = TRUE;
   self->copied = 0;
@@ -194,7 +196,7 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
   GstClockTime anchor;
 
   /* A source that isn't live hands out the producer's own running times. */
-  if (!gst_base_src_is_live (GST_BASE_SRC (self)))
+  if (!self->is_live)
     return 0;
   anchor = gst_mmap_anchor_get (&self->anchor, GST_ELEMENT (self));
   if (frame->anchor == MMAP_TIME_NONE || !GST_CLOCK_TIME_IS_VALID (anchor))
@@ -228,15 +230,15 @@ static gboolean
 gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
 {
   GstClockTimeDiff shift = gst_mmap_src_get_shift (self, frame);
-  gboolean new_latency;
 
-  GST_OBJECT_LOCK (self);
-  new_latency = self->latency != frame->latency;
-  self->latency = frame->latency;
-  GST_OBJECT_UNLOCK (self);
-  if (new_latency)
+  /* Only this thread changes it. */
+  if (self->latency != frame->latency) {
+    GST_OBJECT_LOCK (self);
+    self->latency = frame->latency;
+    GST_OBJECT_UNLOCK (self);
     gst_element_post_message (GST_ELEMENT (self),
         gst_message_new_latency (GST_OBJECT (self)));
+  }
 
   if (!self->have_segment || (!self->new_segment
           && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))

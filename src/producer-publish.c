@@ -227,6 +227,19 @@ count_frame_locked (MmapProducer * producer, guint64 size)
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
 }
 
+void
+mmap_producer_announce (MmapProducer * producer)
+{
+  MmapProducerLink *link;
+  guint64 rest;
+
+  g_mutex_lock (&producer->lock);
+  rest = producer->up;
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    mmap_waker_wake (&link->link->waker);
+  g_mutex_unlock (&producer->lock);
+}
+
 /* Makes room, if there seems to be none, by taking back what was released: those are notified without the lock. */
 static void
 make_room_locked (MmapProducer * producer, guint64 size)

@@ -169,6 +169,9 @@ MmapPublishResult mmap_producer_publish (MmapProducer * producer,
     const MmapDescriptor * frame, MmapBlock * block, GDestroyNotify notify,
     gpointer data);
 
+/* Wakes consumers that sleep, for a frame that is about to be published: the time that takes passes while the frame is made ready. */
+void mmap_producer_announce (MmapProducer * producer);
+
 /* Publishes a serialised event on every link, and keeps it for later ones: a later event of the same kind takes its place.
  * @data: @size bytes, copied */
 MmapPublishResult mmap_producer_push_event (MmapProducer * producer,
