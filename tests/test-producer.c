@@ -124,6 +124,50 @@ test_nobody_there (void)
   end_producer (producer);
 }
 
+static guint64
+get_wakeups (MmapProducer * producer)
+{
+  MmapProducerStats stats;
+
+  mmap_producer_get_stats (producer, &stats);
+  return stats.wakeups;
+}
+
+/* Who sleeps is woken once, by the announcement or by the frame. */
+static void
+test_announce (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  RawConsumer raw = { NULL };
+  MmapSleeper *sleeper;
+
+  mmap_producer_announce (producer);
+  raw_bring_up (&raw, address);
+  wait_for_links (producer, 1);
+  sleeper = &raw.link->sleeper;
+  mmap_producer_announce (producer);
+  publish_frame (producer, 1, 4096);
+  g_assert_cmpuint (get_wakeups (producer), ==, 0);
+
+  mmap_sleeper_prepare (sleeper);
+  mmap_producer_announce (producer);
+  g_assert_cmpuint (get_wakeups (producer), ==, 1);
+  g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
+  mmap_producer_announce (producer);
+  publish_frame (producer, 2, 4096);
+  g_assert_cmpuint (get_wakeups (producer), ==, 1);
+  mmap_sleeper_finish (sleeper, FALSE);
+
+  /* It looked, there was nothing, it sleeps again. */
+  mmap_sleeper_prepare (sleeper);
+  publish_frame (producer, 3, 4096);
+  g_assert_cmpuint (get_wakeups (producer), ==, 2);
+  g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
+  mmap_sleeper_finish (sleeper, FALSE);
+  raw_clear (&raw);
+  end_producer (producer);
+}
+
 #define N_MIXED 40000
 
 static gpointer
@@ -987,6 +1031,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/consumer-killed", test_consumer_killed);
   leak_check_add_test ("/producer/frames", test_frames);
   leak_check_add_test ("/producer/nobody-there", test_nobody_there);
+  leak_check_add_test ("/producer/announce", test_announce);
   leak_check_add_test ("/producer/order", test_order);
   leak_check_add_test ("/producer/late-joiner", test_late_joiner);
   leak_check_add_test ("/producer/release", test_release);
