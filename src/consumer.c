@@ -101,7 +101,7 @@ link_release (MmapConsumerLink * link, guint64 id)
   g_mutex_lock (&link->lock);
   if (!link->ended && mmap_ring_push (&link->link->releases, &id) ==
       MMAP_RING_OK)
-    mmap_waker_wake (&link->link->waker);
+    mmap_waker_wake (&link->link->waker, link->link->wake_fd);
   g_mutex_unlock (&link->lock);
 }
 

@@ -60,15 +60,15 @@ link_alloc (int fd)
 }
 
 static gboolean
-link_init_wakeups (MmapLink * link, guint32 * own_word, guint32 * other_word,
-    GError ** error)
+link_init_wakeups (MmapLink * link, int wake_fd, guint32 * own_word,
+    guint32 * other_word, GError ** error)
 {
-  if (!mmap_waker_make_fds (&link->wake_fd, &link->peer_fd))
+  link->peer_fd = mmap_wake_fd_watch (wake_fd);
+  if (link->peer_fd < 0)
     return fail (error, MMAP_ERROR_FAILED, "eventfd and epoll");
   link->sleeper.word = own_word;
   link->sleeper.fd = link->sleep_fd;
   link->waker.word = other_word;
-  link->waker.fd = link->wake_fd;
   return TRUE;
 }
 
@@ -103,7 +103,7 @@ link_create_memory (MmapLink * link, GError ** error)
 }
 
 MmapLink *
-mmap_link_new (guint64 session, guint32 link_id, GError ** error)
+mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
 {
   MmapLink *link = link_alloc (-1);
   MmapLinkArea *area;
@@ -119,8 +119,8 @@ mmap_link_new (guint64 session, guint32 link_id, GError ** error)
   area->link_bytes = sizeof (MmapLinkArea);
 
   link_init_rings (link);
-  if (link_init_wakeups (link, &area->producer_sleep, &area->consumer_sleep,
-          error))
+  if (link_init_wakeups (link, wake_fd, &area->producer_sleep,
+          &area->consumer_sleep, error))
     return link;
 
 failed:
@@ -210,7 +210,8 @@ mmap_link_open (int fd, int sleep_fd, guint64 session, GError ** error)
       || !link_check_fd (link, error) || !link_check_memory (link, error)
       || !link_map (link, error)
       || !link_check_header (link, session, error)
-      || !link_init_wakeups (link, &link->area->consumer_sleep,
+      || !link_init_wakeups (link, link->wake_fd =
+          mmap_wake_fd_new (), &link->area->consumer_sleep,
           &link->area->producer_sleep, error)) {
     mmap_link_free (link);
     return NULL;

@@ -14,7 +14,7 @@ G_BEGIN_DECLS
 /**
  * MmapLink:
  * @fd: the memory's descriptor, owned
- * @wake_fd: eventfd that wakes the other side, owned
+ * @wake_fd: consumer: eventfd that wakes the producer, owned; producer: -1, it has one for all its links
  * @peer_fd: epoll descriptor on it, to be sent to the other side; -1 once that was done; owned
  * @sleep_fd: epoll descriptor from the other side, through which it wakes this one; -1 until it has come; owned
  * @area: the mapping; both sides write, each its own lines
@@ -36,8 +36,10 @@ typedef struct
 } MmapLink;
 
 /* Producer: makes a link in a memfd, sealed against shrinking and growing, and what wakes the consumer.
+ * @wake_fd: the producer's, from mmap_wake_fd_new()
  * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
-MmapLink *mmap_link_new (guint64 session, guint32 link_id, GError ** error);
+MmapLink *mmap_link_new (guint64 session, guint32 link_id, int wake_fd,
+    GError ** error);
 
 /* Consumer: maps the link that a producer offers.
  * @fd, @sleep_fd: (transfer full): closed on failure, too

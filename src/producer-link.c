@@ -96,10 +96,8 @@ mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
     g_queue_push_tail (&producer->refusals, g_error_copy (reason));
     mmap_message_send_refusal (link->socket, reason);
   }
-  if (was_up) {
+  if (was_up)
     mmap_store_relaxed (&producer->up, producer->up & ~link_bit (link));
-    producer->stats.wakeups += link->link->waker.wakeups;
-  }
   link->state = LINK_ENDED;
   mmap_producer_drop_held_locked (link);
   g_queue_clear_full (&link->offers,
@@ -168,7 +166,8 @@ link_send_offer_locked (MmapProducerLink * link, GError ** error)
   guint n = 0;
 
   if (first) {
-    link->link = mmap_link_new (producer->session, link->id, error);
+    link->link = mmap_link_new (producer->session, link->id,
+        producer->consumers_fd, error);
     if (!link->link)
       return FALSE;
   }

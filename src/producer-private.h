@@ -106,6 +106,7 @@ struct _MmapProducer
   MmapSpin spin;                /* the leader's */
   guint n_followers;            /* waiters on cond */
   int wake_fd;                  /* eventfd: wakes the leader */
+  int consumers_fd;             /* eventfd: wakes all consumers that sleep */
   gboolean closed;
 
   guint64 session;

@@ -199,8 +199,25 @@ link_push_locked (MmapProducerLink * link, MmapDescriptor * descriptor,
       descriptor);
   if (frame)
     link->frames++;
-  mmap_waker_wake (&link->link->waker);
   mmap_producer_link_update_entry_locked (link);
+}
+
+/* After publishing, or before: see mmap_producer_announce(). One system call for all. */
+static void
+links_wake_locked (MmapProducer * producer)
+{
+  guint64 rest = producer->up;
+  MmapProducerLink *link;
+  gboolean due = FALSE;
+
+  /* What was published is visible before the sleep words are looked at. Pairs with the fence in mmap_sleeper_prepare(). */
+  mmap_fence_full ();
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    due = mmap_waker_is_due (&link->link->waker) || due;
+  if (!due)
+    return;
+  producer->stats.wakeups++;
+  mmap_wake_fd_signal (producer->consumers_fd);
 }
 
 static void
@@ -212,6 +229,7 @@ links_push_locked (MmapProducer * producer, MmapDescriptor * descriptor,
 
   while ((link = mmap_producer_next_up_locked (producer, &rest)))
     link_push_locked (link, descriptor, publication, frame);
+  links_wake_locked (producer);
 }
 
 static void
@@ -230,13 +248,8 @@ count_frame_locked (MmapProducer * producer, guint64 size)
 void
 mmap_producer_announce (MmapProducer * producer)
 {
-  MmapProducerLink *link;
-  guint64 rest;
-
   g_mutex_lock (&producer->lock);
-  rest = producer->up;
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
-    mmap_waker_wake (&link->link->waker);
+  links_wake_locked (producer);
   g_mutex_unlock (&producer->lock);
 }
 
@@ -434,4 +447,5 @@ mmap_producer_push_sticky_locked (MmapProducerLink * link)
     link_push_locked (link, &descriptor, publication, FALSE);
     publication_settle_locked (producer, publication);
   }
+  links_wake_locked (producer);
 }

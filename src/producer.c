@@ -37,7 +37,8 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   g_mutex_init (&producer->lock);
   mmap_spin_set_time (&producer->spin, MMAP_SPIN_ADAPTIVE);
   g_cond_init (&producer->cond);
-  producer->wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  producer->wake_fd = mmap_wake_fd_new ();
+  producer->consumers_fd = mmap_wake_fd_new ();
   producer->listener = listener;
   /* Consumers may have another current directory. */
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
@@ -50,7 +51,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   g_queue_init (&producer->refusals);
   producer->context = g_main_context_new ();
   producer->loop = g_main_loop_new (producer->context, FALSE);
-  if (producer->wake_fd < 0) {
+  if (producer->wake_fd < 0 || producer->consumers_fd < 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
         g_strerror (errno));
     mmap_producer_close (producer);
@@ -154,6 +155,8 @@ mmap_producer_unref (MmapProducer * producer)
   g_array_unref (producer->notifications);
   if (producer->wake_fd >= 0)
     close (producer->wake_fd);
+  if (producer->consumers_fd >= 0)
+    close (producer->consumers_fd);
   g_free (producer->file);
   g_free (producer->media);
   g_mutex_clear (&producer->lock);
@@ -322,14 +325,8 @@ mmap_producer_get_n_links (MmapProducer * producer)
 void
 mmap_producer_get_stats (MmapProducer * producer, MmapProducerStats * stats)
 {
-  MmapProducerLink *link;
-  guint64 rest;
-
   g_mutex_lock (&producer->lock);
   *stats = producer->stats;
-  rest = producer->up;
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
-    stats->wakeups += link->link->waker.wakeups;
   g_mutex_unlock (&producer->lock);
 }
 

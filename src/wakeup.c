@@ -18,15 +18,32 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-gboolean
-mmap_waker_make_fds (int *wake_fd, int *sleep_fd)
+int
+mmap_wake_fd_new (void)
+{
+  return eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+}
+
+int
+mmap_wake_fd_watch (int wake_fd)
 {
   struct epoll_event event = {.events = EPOLLIN | EPOLLET };
+  int fd = epoll_create1 (EPOLL_CLOEXEC);
 
-  *wake_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  *sleep_fd = epoll_create1 (EPOLL_CLOEXEC);
-  return *wake_fd >= 0 && *sleep_fd >= 0
-      && epoll_ctl (*sleep_fd, EPOLL_CTL_ADD, *wake_fd, &event) == 0;
+  if (fd >= 0 && epoll_ctl (fd, EPOLL_CTL_ADD, wake_fd, &event) < 0) {
+    close (fd);
+    return -1;
+  }
+  return fd;
+}
+
+void
+mmap_wake_fd_signal (int wake_fd)
+{
+  guint64 one = 1;
+
+  /* Nobody reads it: it counts up, and would be full after 2^64 signals. */
+  while (write (wake_fd, &one, sizeof one) < 0 && errno == EINTR);
 }
 
 gboolean
@@ -42,7 +59,7 @@ mmap_sleeper_prepare (MmapSleeper * sleeper)
 {
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
-  /* The word is visible before the rings are looked at again. Pairs with the fence in mmap_waker_wake(). */
+  /* The word is visible before the rings are looked at again. Pairs with the fences before mmap_waker_is_due(). */
   mmap_fence_full ();
 }
 
@@ -85,20 +102,24 @@ mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled)
 }
 
 gboolean
-mmap_waker_wake (MmapWaker * waker)
+mmap_waker_is_due (MmapWaker * waker)
 {
-  guint64 one = 1;
-  guint32 count;
+  guint32 count = mmap_load_relaxed (waker->word);
 
-  /* What was published is visible before the word is looked at. Pairs with the fence in mmap_sleeper_prepare(). */
-  mmap_fence_full ();
-  count = mmap_load_relaxed (waker->word);
   if (!(count & 1) || count == waker->woken)
     return FALSE;
-
   waker->woken = count;
   waker->wakeups++;
-  /* Nobody reads it: it counts up, and would be full after 2^64 wake-ups. */
-  while (write (waker->fd, &one, sizeof one) < 0 && errno == EINTR);
+  return TRUE;
+}
+
+gboolean
+mmap_waker_wake (MmapWaker * waker, int wake_fd)
+{
+  /* What was published is visible before the word is looked at. Pairs with the fence in mmap_sleeper_prepare(). */
+  mmap_fence_full ();
+  if (!mmap_waker_is_due (waker))
+    return FALSE;
+  mmap_wake_fd_signal (wake_fd);
   return TRUE;
 }

@@ -28,21 +28,24 @@ typedef struct
 /**
  * MmapWaker:
  * @word: shared: the other side's sleep word
- * @fd: eventfd of this side's own, which the other side watches through an epoll descriptor; not owned
  * @woken: the value of @word for which it was woken: it is woken once per sleep
  * @wakeups: how often it was woken
  */
 typedef struct
 {
   guint32 *word;
-  int fd;
   guint32 woken;
   guint64 wakeups;
 } MmapWaker;
 
-/* Makes what one side needs to wake the other: an eventfd, which it keeps, and the epoll descriptor that watches it, to be sent to
- * the other side. FALSE with errno set. */
-gboolean mmap_waker_make_fds (int *wake_fd, int *sleep_fd);
+/* Returns: an eventfd, which the side that wakes keeps: all of its other sides may watch the same; -1 with errno set */
+int mmap_wake_fd_new (void);
+
+/* Returns: an epoll descriptor that watches @wake_fd, to be sent to the other side; -1 with errno set */
+int mmap_wake_fd_watch (int wake_fd);
+
+/* Wakes all who watch @wake_fd and sleep. */
+void mmap_wake_fd_signal (int wake_fd);
 
 /* TRUE if @fd, from the other side, is an epoll descriptor: no call on it blocks. */
 gboolean mmap_sleeper_check_fd (int fd);
@@ -66,7 +69,11 @@ guint32 mmap_sleeper_sleep (const MmapSleeper * sleeper);
 /* Says that this side is awake. @signalled: poll(2) found fd readable; it is reset. FALSE after mmap_sleeper_sleep(). */
 void mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled);
 
-/* Wakes the other side if it sleeps and was not woken yet. Call it after publishing. TRUE if a system call was made. */
-gboolean mmap_waker_wake (MmapWaker * waker);
+/* Whether the other side sleeps and was not woken yet: then it is to be woken now, with one mmap_wake_fd_signal() for all who sleep.
+ * Call it after publishing and mmap_fence_full(). */
+gboolean mmap_waker_is_due (MmapWaker * waker);
+
+/* All of that for one other side. Call it after publishing. TRUE if a system call was made. */
+gboolean mmap_waker_wake (MmapWaker * waker, int wake_fd);
 
 G_END_DECLS

@@ -461,14 +461,18 @@ void
 raw_producer_init (RawProducer * raw, const char *address)
 {
   GError *error = NULL;
+  int wake_fd;
 
   memset (raw, 0, sizeof (*raw));
   raw->listener = mmap_listener_new (address, &error);
   g_assert_no_error (error);
   raw->region = mmap_region_new_memfd (RAW_SIZE, RAW_SESSION, 1, &error);
   g_assert_no_error (error);
-  raw->link = mmap_link_new (RAW_SESSION, 1, &error);
+  wake_fd = mmap_wake_fd_new ();
+  raw->link = mmap_link_new (RAW_SESSION, 1, wake_fd, &error);
   g_assert_no_error (error);
+  /* The link closes it. */
+  raw->link->wake_fd = wake_fd;
   mmap_capabilities_init (&raw->offer);
   mmap_token_init_random (&raw->offer.token, 32, &error);
   g_assert_no_error (error);
@@ -562,7 +566,7 @@ raw_producer_push (RawProducer * raw, MmapRing * ring,
     const MmapDescriptor * descriptor)
 {
   g_assert_cmpint (mmap_ring_push (ring, descriptor), ==, MMAP_RING_OK);
-  mmap_waker_wake (&raw->link->waker);
+  mmap_waker_wake (&raw->link->waker, raw->link->wake_fd);
 }
 
 void

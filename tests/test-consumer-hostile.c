@@ -581,7 +581,7 @@ check_index (gsize field, guint64 value)
   __atomic_store_n (word, value, __ATOMIC_RELEASE);
   /* Awake or not. */
   scene.raw.link->waker.woken = 0;
-  mmap_waker_wake (&scene.raw.link->waker);
+  mmap_waker_wake (&scene.raw.link->waker, scene.raw.link->wake_fd);
   scene_end (&scene, MMAP_ERROR_RING, "impossible indices");
 }
 

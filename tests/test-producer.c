@@ -168,6 +168,32 @@ test_announce (void)
   end_producer (producer);
 }
 
+/* However many sleep, one system call wakes them, and only them. */
+static void
+test_wakes_all_at_once (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  RawConsumer raws[3] = { {NULL} };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_bring_up (&raws[i], address);
+  wait_for_links (producer, G_N_ELEMENTS (raws));
+  for (i = 0; i < 2; i++)
+    mmap_sleeper_prepare (&raws[i].link->sleeper);
+  publish_frame (producer, 1, 4096);
+  g_assert_cmpuint (get_wakeups (producer), ==, 1);
+  for (i = 0; i < 2; i++) {
+    mmap_sleeper_sleep (&raws[i].link->sleeper);
+    mmap_sleeper_finish (&raws[i].link->sleeper, FALSE);
+  }
+  publish_frame (producer, 2, 4096);
+  g_assert_cmpuint (get_wakeups (producer), ==, 1);
+  for (i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_clear (&raws[i]);
+  end_producer (producer);
+}
+
 #define N_MIXED 40000
 
 static gpointer
@@ -1032,6 +1058,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/frames", test_frames);
   leak_check_add_test ("/producer/nobody-there", test_nobody_there);
   leak_check_add_test ("/producer/announce", test_announce);
+  leak_check_add_test ("/producer/wakes-all-at-once", test_wakes_all_at_once);
   leak_check_add_test ("/producer/order", test_order);
   leak_check_add_test ("/producer/late-joiner", test_late_joiner);
   leak_check_add_test ("/producer/release", test_release);

@@ -17,9 +17,12 @@ static MmapLink *
 make_link (void)
 {
   GError *error = NULL;
-  MmapLink *link = mmap_link_new (1, 1, &error);
+  int wake_fd = mmap_wake_fd_new ();
+  MmapLink *link = mmap_link_new (1, 1, wake_fd, &error);
 
   g_assert_no_error (error);
+  /* The link closes it, as a consumer's does. */
+  link->wake_fd = wake_fd;
   return link;
 }
 
@@ -49,22 +52,22 @@ test_once_per_sleep (void)
   make_consumers_side (link, &sleeper);
   /* Who is awake isn't woken. */
   for (i = 0; i < 10; i++)
-    g_assert_false (mmap_waker_wake (&link->waker));
+    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
   g_assert_cmpuint (link->waker.wakeups, ==, 0);
   g_assert_false (is_signalled (&sleeper));
 
   for (i = 1; i <= 100; i++) {
     mmap_sleeper_prepare (&sleeper);
     g_assert_cmpuint (link->area->consumer_sleep % 2, ==, 1);
-    g_assert_true (mmap_waker_wake (&link->waker));
-    g_assert_false (mmap_waker_wake (&link->waker));
-    g_assert_false (mmap_waker_wake (&link->waker));
+    g_assert_true (mmap_waker_wake (&link->waker, link->wake_fd));
+    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
+    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
     g_assert_cmpuint (link->waker.wakeups, ==, i);
     g_assert_true (is_signalled (&sleeper));
     mmap_sleeper_finish (&sleeper, TRUE);
     g_assert_cmpuint (link->area->consumer_sleep % 2, ==, 0);
     g_assert_false (is_signalled (&sleeper));
-    g_assert_false (mmap_waker_wake (&link->waker));
+    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
   }
   mmap_link_free (link);
 }
@@ -78,7 +81,7 @@ test_late (void)
 
   make_consumers_side (link, &sleeper);
   mmap_sleeper_prepare (&sleeper);
-  g_assert_true (mmap_waker_wake (&link->waker));
+  g_assert_true (mmap_waker_wake (&link->waker, link->wake_fd));
   mmap_sleeper_finish (&sleeper, FALSE);
   mmap_sleeper_prepare (&sleeper);
   g_assert_true (is_signalled (&sleeper));
@@ -96,6 +99,7 @@ typedef struct
   guint64 mine;
   MmapSleeper sleeper;
   MmapWaker waker;
+  int wake_fd;
   guint64 sleeps;
 } Player;
 
@@ -119,7 +123,7 @@ play (gpointer data)
       mmap_sleeper_finish (&player->sleeper, fd.revents & POLLIN);
     }
     __atomic_store_n (player->ball, turn + 1, __ATOMIC_RELEASE);
-    mmap_waker_wake (&player->waker);
+    mmap_waker_wake (&player->waker, player->wake_fd);
   }
   return NULL;
 }
@@ -129,22 +133,24 @@ test_ping_pong (void)
 {
   MmapLink *link = make_link ();
   guint64 ball = 0;
-  Player first = {.ball = &ball,.mine = 0,.waker = link->waker };
+  Player first = {.ball = &ball,.mine = 0,.waker = link->waker,
+    .wake_fd = link->wake_fd
+  };
   Player second = {.ball = &ball,.mine = 1,
-    .waker = {.word = &link->area->producer_sleep}
+    .waker = {.word = &link->area->producer_sleep},
+    .wake_fd = mmap_wake_fd_new ()
   };
   GThread *thread;
-  int sleep_fd;
 
-  g_assert_true (mmap_waker_make_fds (&second.waker.fd, &sleep_fd));
-  g_assert_true (mmap_link_take_sleep_fd (link, sleep_fd, NULL));
+  g_assert_true (mmap_link_take_sleep_fd (link,
+          mmap_wake_fd_watch (second.wake_fd), NULL));
   first.sleeper = link->sleeper;
 
   make_consumers_side (link, &second.sleeper);
   thread = g_thread_new ("second", play, &second);
   play (&first);
   g_thread_join (thread);
-  close (second.waker.fd);
+  close (second.wake_fd);
   g_assert_cmpuint (ball, ==, 2 * N_ROUNDS);
   /* A system call for those alone who said that they sleep. */
   g_assert_cmpuint (first.waker.wakeups, <=, second.sleeper.count / 2);
