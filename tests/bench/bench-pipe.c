@@ -29,7 +29,7 @@ static char *role, *caps_text = (char *) "video/x-raw,format=I420,width=1920,"
 static char *touch = (char *) "header", *memory = (char *) "pool", *wait_path;
 static double fps, warm_up_s = 1, window_s = 1;
 static int n_buffers = 16;
-static gboolean count_syscalls;
+static gboolean count_syscalls, spin;
 
 static GOptionEntry entries[] = {
   {"role", 0, 0, G_OPTION_ARG_STRING, &role, "producer, consumer or both",
@@ -42,6 +42,8 @@ static GOptionEntry entries[] = {
   {"memory", 0, 0, G_OPTION_ARG_STRING, &memory,
       "where frames come from: pool or heap", "WHERE"},
   {"buffers", 0, 0, G_OPTION_ARG_INT, &n_buffers, "frames of the pool", "N"},
+  {"spin", 0, 0, G_OPTION_ARG_NONE, &spin,
+      "the source waits awake for the time of a frame", NULL},
   {"warm-up", 0, 0, G_OPTION_ARG_DOUBLE, &warm_up_s, "before the window",
       "SECONDS"},
   {"window", 0, 0, G_OPTION_ARG_DOUBLE, &window_s, "that is measured",
@@ -241,6 +243,7 @@ configure_src (Bench * bench)
     .fps = fps,
     .n_buffers = n_buffers,
     .heap = strcmp (memory, "heap") == 0,
+    .spin = spin,
     .touch_all = strcmp (touch, "all") == 0,
     .warm_up_ns = warm_up_s * GST_SECOND,
     .window_ns = window_s * GST_SECOND,

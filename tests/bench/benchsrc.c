@@ -107,7 +107,7 @@ bench_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
   return TRUE;
 }
 
-/* Sleeps until the frame is due. One that is late is sent at once, and the rate goes on from there: no bursts. */
+/* Waits until the frame is due: asleep, or looking at the clock all the time. One that is late is sent at once, and the rate goes on from there: no bursts. */
 static void
 bench_src_pace (BenchSrc * self)
 {
@@ -118,8 +118,11 @@ bench_src_pace (BenchSrc * self)
       self->due_ns / GST_SECOND, self->due_ns % GST_SECOND
     };
 
-    while (clock_nanosleep (CLOCK_MONOTONIC, TIMER_ABSTIME, &due,
-            NULL) == EINTR);
+    if (self->config.spin)
+      while (measure_now_ns () < self->due_ns);
+    else
+      while (clock_nanosleep (CLOCK_MONOTONIC, TIMER_ABSTIME, &due,
+              NULL) == EINTR);
     self->sleeps++;
     now = self->due_ns;
   } else if (self->due_ns > 0) {

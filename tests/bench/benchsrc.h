@@ -20,6 +20,7 @@ G_DECLARE_FINAL_TYPE (BenchSrc, bench_src, BENCH, SRC, GstPushSrc)
  * @fps: 0: as fast as downstream takes them
  * @n_buffers: frames of the pool
  * @heap: take frames from memory of the source's own, whatever downstream proposes
+ * @spin: wait for the time of a frame awake: a source that never leaves its processor, as who asks for spin-time has
  * @touch_all: write every byte of each frame; otherwise the header alone
  * @warm_up_ns: from bench_src_go() to the window
  * @window_ns: length of the window
@@ -30,6 +31,7 @@ typedef struct
   gdouble fps;
   guint n_buffers;
   gboolean heap;
+  gboolean spin;
   gboolean touch_all;
   gint64 warm_up_ns;
   gint64 window_ns;

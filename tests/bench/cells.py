@@ -28,7 +28,7 @@ class Cell:
     pool: int = 16
     consumers: int = 1
     start: bool = False         # from the start of both processes to the first frame, and nothing else
-    spin: bool = False          # with the elements' spin-time
+    spin: bool = False          # with the elements' spin-time, and a source that waits awake
 
     @property
     def name(self):

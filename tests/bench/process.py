@@ -102,6 +102,8 @@ class Measurement:
                         f"--touch={'all' if cell.touch == 'all' else 'header'}",
                         f"--memory={'heap' if cell.touch == 'heap' else 'pool'}", f"--buffers={cell.pool}",
                         f"--warm-up={warm_up_s}", f"--window={window_s}"]
+        if cell.spin:
+            self.options.append("--spin")
         if syscalls:
             self.options.append("--syscalls")
         self.processes = []
