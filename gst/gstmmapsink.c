@@ -29,6 +29,7 @@
 
 #include "gstmmapsink.h"
 
+#include "copy.h"
 #include "gstmmapblockallocator.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
@@ -610,6 +611,30 @@ gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer,
   return block;
 }
 
+/* FALSE: an error was posted. */
+static gboolean
+gst_mmap_sink_copy_memories (GstMmapSink * self, GstBuffer * buffer,
+    guint8 * to)
+{
+  guint n = gst_buffer_n_memory (buffer), i;
+
+  for (i = 0; i < n; i++) {
+    GstMemory *memory = gst_buffer_peek_memory (buffer, i);
+    GstMapInfo map;
+
+    if (!gst_memory_map (memory, &map, GST_MAP_READ)) {
+      GST_ELEMENT_ERROR (self, RESOURCE, READ,
+          ("The memory of a frame can't be read, so that it can't be sent."),
+          ("can't map memory %u of %u of %" GST_PTR_FORMAT, i, n, buffer));
+      return FALSE;
+    }
+    mmap_copy (to, map.data, map.size);
+    to += map.size;
+    gst_memory_unmap (memory, &map);
+  }
+  return TRUE;
+}
+
 /* A block with a copy of @buffer's bytes. */
 static GstFlowReturn
 gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
@@ -625,11 +650,14 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
     if (!*block)
       flow = gst_mmap_sink_wait (self, serial);
   }
-  if (flow == GST_FLOW_OK) {
-    gst_buffer_extract (buffer, 0, mmap_block_get_data (*block), size);
-    __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  if (flow != GST_FLOW_OK)
+    return flow;
+  if (!gst_mmap_sink_copy_memories (self, buffer, mmap_block_get_data (*block))) {
+    mmap_block_unref (*block);
+    return GST_FLOW_ERROR;
   }
-  return flow;
+  __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  return GST_FLOW_OK;
 }
 
 static GstFlowReturn

@@ -171,6 +171,101 @@ test_odd_buffers (void)
   pipe_free (consumer);
 }
 
+static GstMemory *
+plane_new (gsize size, guint seed)
+{
+  guint8 *data = g_malloc (size);
+  gsize i;
+
+  for (i = 0; i < size; i++)
+    data[i] = seed + i * 7 / 3 + i / 4096;
+  return gst_memory_new_wrapped (0, data, size, 0, size, data, g_free);
+}
+
+/* Each plane in a memory of its own, of which one is copied past the caches: odd sizes, so that none begins at a line. */
+static void
+test_planes (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  GstElement *sink = gst_element_factory_make ("mmapsink", NULL);
+  GstCaps *caps = gst_caps_from_string ("video/x-raw,format=Y42B,width=3844,"
+      "height=2161,framerate=30/1");
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! fakesink name=out "
+      "sync=false", path);
+  GstBuffer *buffer = gst_buffer_new (), *whole;
+  g_autofree char *hash = NULL;
+  GstHarness *harness;
+  GstVideoInfo info;
+  guint i;
+
+  g_assert_true (gst_video_info_from_caps (&info, caps));
+  for (i = 0; i < 3; i++)
+    gst_buffer_append_memory (buffer,
+        plane_new (GST_VIDEO_INFO_PLANE_STRIDE (&info, i) * 2161, i * 50 + 1));
+  g_assert_cmpuint (gst_buffer_get_size (buffer), ==,
+      GST_VIDEO_INFO_SIZE (&info));
+  /* Mapped as a whole, a buffer of ours alone would keep the one memory that its three are merged into. */
+  whole = gst_buffer_ref (buffer);
+  hash = pipe_hash (whole, caps);
+  gst_buffer_unref (whole);
+  g_assert_cmpuint (gst_buffer_n_memory (buffer), ==, 3);
+
+  g_object_set (sink, "socket-path", path, "sync", FALSE, NULL);
+  harness = gst_harness_new_with_element (sink, "sink", NULL);
+  gst_harness_set_src_caps (harness, caps);
+  pipe_play (consumer);
+  for (i = 0; i < 3; i++)
+    g_assert_cmpint (gst_harness_push (harness, gst_buffer_ref (buffer)), ==,
+        GST_FLOW_OK);
+  pipe_wait_frames (consumer, 3);
+  for (i = 0; i < 3; i++)
+    g_assert_cmpstr (pipe_get_frame (consumer, i)->pixels, ==, hash);
+  gst_buffer_unref (buffer);
+  gst_harness_teardown (harness);
+  gst_object_unref (sink);
+  pipe_free (consumer);
+}
+
+/* One memory of a frame can't be mapped: an error, not a frame without it. */
+static void
+test_unreadable_memory (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  GstElement *sink = gst_element_factory_make ("mmapsink", NULL);
+  GstBuffer *buffer = gst_buffer_new ();
+  GstMemory *memory = plane_new (1000, 1);
+  GstBus *bus = gst_bus_new ();
+  g_autoptr (GError) error = NULL;
+  GstMessage *message;
+  GstHarness *harness;
+  GstMapInfo map;
+
+  g_object_set (sink, "socket-path", path, "sync", FALSE,
+      "wait-for-connection", FALSE, NULL);
+  harness = gst_harness_new_with_element (sink, "sink", NULL);
+  gst_element_set_bus (sink, bus);
+  gst_harness_set_src_caps_str (harness, "application/octet-stream");
+  gst_buffer_append_memory (buffer, plane_new (1000, 0));
+  gst_buffer_append_memory (buffer, memory);
+  /* Who writes it keeps others from reading it. */
+  g_assert_true (gst_memory_map (memory, &map, GST_MAP_WRITE));
+  g_assert_cmpint (gst_harness_push (harness, gst_buffer_ref (buffer)), ==,
+      GST_FLOW_ERROR);
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_ERROR);
+  g_assert_nonnull (message);
+  gst_message_parse_error (message, &error, NULL);
+  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ);
+  gst_message_unref (message);
+
+  /* Its block is free again. */
+  gst_memory_unmap (memory, &map);
+  g_assert_cmpint (gst_harness_push (harness, buffer), ==, GST_FLOW_OK);
+  gst_element_set_bus (sink, NULL);
+  gst_object_unref (bus);
+  gst_harness_teardown (harness);
+  gst_object_unref (sink);
+}
+
 /* A frame larger than the region of other frames, and than any default. */
 static void
 test_frame_of_300_mb (void)
@@ -777,6 +872,8 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/audio", test_audio);
   leak_check_add_test ("/mmapsink/encoded", test_encoded);
   leak_check_add_test ("/mmapsink/odd-buffers", test_odd_buffers);
+  leak_check_add_test ("/mmapsink/planes", test_planes);
+  leak_check_add_test ("/mmapsink/unreadable-memory", test_unreadable_memory);
   leak_check_add_test ("/mmapsink/frame-of-300-mb", test_frame_of_300_mb);
   leak_check_add_test ("/mmapsink/padded-strides", test_padded_strides);
   leak_check_add_test ("/mmapsink/pool-alignment", test_pool_alignment);
