@@ -13,6 +13,7 @@
 
 #include "gstmmapallocator.h"
 
+#include "copy.h"
 #include "gstmmapblockallocator.h"
 
 /* How long to wait for a consumer, before looking at what it does; chosen: a frame at 50 Hz. */
@@ -275,7 +276,10 @@ gst_mmap_allocator_copy (GstMemory * memory, gssize offset, gssize size)
   copy = block ? gst_mmap_allocator_wrap_block (memory->allocator, block,
       size) : gst_allocator_alloc (NULL, size, &params);
   if (gst_memory_map (copy, &to, GST_MAP_WRITE)) {
-    memcpy (to.data, from.data + offset, size);
+    if (block)
+      mmap_copy (to.data, from.data + offset, size);
+    else
+      memcpy (to.data, from.data + offset, size);
     gst_memory_unmap (copy, &to);
   } else {
     g_clear_pointer (&copy, gst_memory_unref);

@@ -5,6 +5,7 @@
  *
  * Producer and consumer are in this process.
  */
+#include "copy.h"
 #include "gstmmapblockallocator.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -206,6 +207,29 @@ test_copy (void)
   g_assert_true (address_of (copy) != address_of (memory) + 16);
   g_assert_cmpmem (address_of (copy), FRAME - 16,
       mmap_block_get_data (block) + 16, FRAME - 16);
+  gst_memory_unref (memory);
+  gst_memory_unref (copy);
+  check_all_free (fixture.producer);
+  fixture_clear (&fixture);
+}
+
+/* It goes past the caches. */
+static void
+test_copy_large (void)
+{
+  const gsize size = MMAP_COPY_STREAM_BYTES + 12345;
+  Fixture fixture;
+  MmapBlock *block;
+  GstMemory *memory, *copy;
+
+  fixture_init (&fixture, 4 * size);
+  block = take_block (&fixture, size);
+  memory = gst_mmap_allocator_wrap_block (fixture.allocator, block, size);
+  fill_frame (mmap_block_get_data (block), size, 7);
+  copy = gst_memory_copy (memory, 17, -1);
+  g_assert_nonnull (gst_mmap_memory_get_block (copy));
+  g_assert_cmpmem (address_of (copy), gst_memory_get_sizes (copy, NULL, NULL),
+      mmap_block_get_data (block) + 17, size - 17);
   gst_memory_unref (memory);
   gst_memory_unref (copy);
   check_all_free (fixture.producer);
@@ -711,6 +735,7 @@ add_tests (void)
   leak_check_add_test ("/allocator/grows-no-further", test_grows_no_further);
   leak_check_add_test ("/allocator/share", test_share);
   leak_check_add_test ("/allocator/copy", test_copy);
+  leak_check_add_test ("/allocator/copy-large", test_copy_large);
   leak_check_add_test ("/allocator/no-block", test_no_block);
   leak_check_add_test ("/allocator/alloc", test_alloc);
   leak_check_add_test ("/allocator/foreign-pool", test_foreign_pool);
