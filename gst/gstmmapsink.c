@@ -103,6 +103,7 @@ struct _GstMmapSink
   gboolean waited;              /* for a consumer, since the last frame */
   GstClockTime stall;           /* see gst_mmap_sink_make_up() */
   GstMmapAnchor anchor;
+  GstPadChainFunction base_chain;
   gboolean announced;           /* the frame that is sent next */
   guint64 copied;               /* atomic */
   gboolean warned[MMAP_N_ERRORS];       /* service thread */
@@ -759,12 +760,21 @@ gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (sink);
   guint64 offset;
 
-  if (!gst_mmap_sink_peek_block (self, buffer, &offset))
-    return gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK :
-        GST_FLOW_ERROR;
-  if (!gst_base_sink_get_sync (sink))
+  return gst_mmap_sink_peek_block (self, buffer, &offset)
+      || gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK : GST_FLOW_ERROR;
+}
+
+/* Before the base class has it: one that is neither waited for nor copied is sent at once. */
+static GstFlowReturn
+gst_mmap_sink_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
+{
+  GstMmapSink *self = GST_MMAP_SINK (parent);
+  guint64 offset;
+
+  if (!gst_base_sink_get_sync (GST_BASE_SINK (self))
+      && gst_mmap_sink_peek_block (self, buffer, &offset))
     gst_mmap_sink_announce (self);
-  return GST_FLOW_OK;
+  return self->base_chain (pad, parent, buffer);
 }
 
 static GstFlowReturn
@@ -1125,6 +1135,8 @@ gst_mmap_sink_init (GstMmapSink * self)
   self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
   self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;
   self->spin_time = MMAP_SPIN_ADAPTIVE;
+  self->base_chain = GST_PAD_CHAINFUNC (GST_BASE_SINK_PAD (self));
+  gst_pad_set_chain_function (GST_BASE_SINK_PAD (self), gst_mmap_sink_chain);
   /* A last sample would keep a block of the region. */
   gst_base_sink_set_last_sample_enabled (GST_BASE_SINK (self), FALSE);
 }
