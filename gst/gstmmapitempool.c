@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Not for allocation: it is a pool so that buffers come back here when downstream drops them. Wrapped on the streaming thread,
+ * Not for allocation: it is a pool so that buffers come back here when downstream drops them. Acquired and filled on the streaming thread,
  * released by any.
  */
 #ifdef HAVE_CONFIG_H
@@ -22,10 +22,21 @@ struct _GstMmapItemPool
   GstMmapShells shells;
   /* streaming thread */
   GstAllocator *allocator;      /* of the last frame's region */
-  const MmapItem *item;         /* to be wrapped */
 };
 
 G_DEFINE_TYPE (GstMmapItemPool, gst_mmap_item_pool, GST_TYPE_BUFFER_POOL);
+
+static GstFlowReturn
+gst_mmap_item_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
+    GstBufferPoolAcquireParams * params)
+{
+  GstMmapItemPool *self = GST_MMAP_ITEM_POOL (pool);
+
+  *buffer = gst_mmap_shells_take (&self->shells, self->allocator);
+  if (!*buffer)
+    *buffer = gst_buffer_new ();
+  return GST_FLOW_OK;
+}
 
 static void
 gst_mmap_item_pool_use_region (GstMmapItemPool * self, MmapRegion * region)
@@ -37,37 +48,24 @@ gst_mmap_item_pool_use_region (GstMmapItemPool * self, MmapRegion * region)
   self->allocator = gst_mmap_allocator_new (region, NULL);
 }
 
-static GstFlowReturn
-gst_mmap_item_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
-    GstBufferPoolAcquireParams * params)
+void
+gst_mmap_item_pool_fill (GstBufferPool * pool, GstBuffer * buffer,
+    const MmapItem * item)
 {
   GstMmapItemPool *self = GST_MMAP_ITEM_POOL (pool);
+  GstMemory *memory = NULL;
 
-  if (!self->item)
-    return GST_FLOW_NOT_SUPPORTED;
-  gst_mmap_item_pool_use_region (self, self->item->region);
-  *buffer = gst_mmap_shells_take (&self->shells, self->allocator);
-  if (*buffer) {
-    gst_mmap_memory_fill_item (gst_buffer_peek_memory (*buffer, 0), self->item);
-  } else {
-    *buffer = gst_buffer_new ();
-    gst_buffer_append_memory (*buffer,
-        gst_mmap_allocator_wrap_item (self->allocator, self->item));
-    GST_BUFFER_FLAG_UNSET (*buffer, GST_BUFFER_FLAG_TAG_MEMORY);
+  gst_mmap_item_pool_use_region (self, item->region);
+  if (gst_buffer_n_memory (buffer) > 0)
+    memory = gst_buffer_peek_memory (buffer, 0);
+  if (memory && memory->allocator == self->allocator) {
+    gst_mmap_memory_fill_item (memory, item);
+    return;
   }
-  return GST_FLOW_OK;
-}
-
-GstBuffer *
-gst_mmap_item_pool_wrap (GstBufferPool * pool, const MmapItem * item)
-{
-  GstMmapItemPool *self = GST_MMAP_ITEM_POOL (pool);
-  GstBuffer *buffer = NULL;
-
-  self->item = item;
-  gst_buffer_pool_acquire_buffer (pool, &buffer, NULL);
-  self->item = NULL;
-  return buffer;
+  gst_buffer_remove_all_memory (buffer);
+  gst_buffer_append_memory (buffer,
+      gst_mmap_allocator_wrap_item (self->allocator, item));
+  GST_BUFFER_FLAG_UNSET (buffer, GST_BUFFER_FLAG_TAG_MEMORY);
 }
 
 /* Its way back is in gst_mmap_shells_put(). */

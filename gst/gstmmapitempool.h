@@ -15,12 +15,13 @@ G_BEGIN_DECLS
 G_DECLARE_FINAL_TYPE (GstMmapItemPool, gst_mmap_item_pool, GST, MMAP_ITEM_POOL,
     GstBufferPool)
 
-/* Returns: (transfer full): an active pool, whose buffers are made by gst_mmap_item_pool_wrap(). It lives at least as long as they. */
+/* Returns: (transfer full): an active pool, whose buffers are empty until gst_mmap_item_pool_fill() */
 GstBufferPool *gst_mmap_item_pool_new (void);
 
-/* @item: a frame with bytes
- * Returns: (transfer full): a buffer whose memory is the payload, read-only; the frame is given back with it. It may have the
+/* @buffer: of the pool, not filled yet
+ * @item: a frame with bytes: they become the buffer's memory, read-only; the frame is given back with it. The buffer may still have the
  *     GstVideoMeta of an earlier frame. */
-GstBuffer *gst_mmap_item_pool_wrap (GstBufferPool * pool, const MmapItem * item);
+void gst_mmap_item_pool_fill (GstBufferPool * pool, GstBuffer * buffer,
+    const MmapItem * item);
 
 G_END_DECLS

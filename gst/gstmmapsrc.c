@@ -65,6 +65,7 @@ struct _GstMmapSrc
 
   /* streaming thread */
   GstBufferPool *pool;
+  GstBuffer *next;              /* to be filled */
   gboolean is_live;             /* as it was at the start: it doesn't change after that */
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
@@ -160,6 +161,7 @@ gst_mmap_src_stop (GstBaseSrc * src)
   GST_OBJECT_UNLOCK (self);
   mmap_consumer_free (consumer);
   gst_mmap_src_remove_no_caps_probe (self);
+  gst_clear_buffer (&self->next);
   gst_clear_object (&self->pool);
   gst_mmap_anchor_clear (&self->anchor);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
@@ -369,8 +371,10 @@ gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item)
 {
   GstBuffer *buffer;
 
-  if (item->descriptor.size > 0 && !item->should_copy)
-    return gst_mmap_item_pool_wrap (self->pool, item);
+  if (item->descriptor.size > 0 && !item->should_copy) {
+    gst_mmap_item_pool_fill (self->pool, self->next, item);
+    return g_steal_pointer (&self->next);
+  }
   buffer = gst_buffer_new ();
   if (item->descriptor.size == 0)
     mmap_consumer_link_release (item->link, item->descriptor.id, 0);
@@ -506,6 +510,9 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
     g_autoptr (GError) error = NULL;
     MmapItem item;
 
+    /* Before it may have to wait, not when there is a frame. */
+    if (!self->next)
+      gst_buffer_pool_acquire_buffer (self->pool, &self->next, NULL);
     switch (mmap_consumer_next (self->consumer, &item, &error)) {
       case MMAP_NEXT_FRAME:
         flow = gst_mmap_src_handle_frame (self, &item, buffer);
