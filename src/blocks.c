@@ -41,6 +41,8 @@ struct _Slab
 
 struct _MmapBlocks
 {
+  guint64 end;                  /* of the range, quanta */
+  Extent *last;                 /* in the range; NULL: it is empty */
   guint64 free_quanta;
   guint count;                  /* allocated extents */
   guint64 rows;                 /* bit r: some class of row r has extents */
@@ -195,11 +197,33 @@ mmap_blocks_new (guint64 offset, guint64 size)
   blocks = g_new0 (MmapBlocks, 1);
   blocks->bucket_bits = 6;      /* chosen, untuned */
   blocks->buckets = g_new0 (Extent *, 1u << blocks->bucket_bits);
-  blocks->free_quanta = size / MMAP_BLOCK_ALIGN_BYTES;
-  if (blocks->free_quanta > 0)
-    list_free (blocks, new_extent (blocks, offset / MMAP_BLOCK_ALIGN_BYTES,
-            blocks->free_quanta));
+  blocks->end = offset / MMAP_BLOCK_ALIGN_BYTES;
+  mmap_blocks_extend (blocks, size);
   return blocks;
+}
+
+void
+mmap_blocks_extend (MmapBlocks * blocks, guint64 size)
+{
+  guint64 quanta = size / MMAP_BLOCK_ALIGN_BYTES;
+  Extent *last = blocks->last;
+
+  g_return_if_fail (size <= G_MAXUINT64 - blocks->end * MMAP_BLOCK_ALIGN_BYTES);
+
+  if (quanta == 0)
+    return;
+  if (last != NULL && last->free) {
+    unlist_free (blocks, last);
+    last->size += quanta;
+  } else {
+    blocks->last = new_extent (blocks, blocks->end, quanta);
+    blocks->last->before = last;
+    if (last != NULL)
+      last->after = blocks->last;
+  }
+  list_free (blocks, blocks->last);
+  blocks->end += quanta;
+  blocks->free_quanta += quanta;
 }
 
 void
@@ -296,6 +320,8 @@ split (MmapBlocks * blocks, Extent * extent, guint64 size)
   rest->after = extent->after;
   if (rest->after != NULL)
     rest->after->before = rest;
+  else
+    blocks->last = rest;
   extent->after = rest;
   return rest;
 }
@@ -372,6 +398,8 @@ merge_after (MmapBlocks * blocks, Extent * extent)
   extent->after = after->after;
   if (extent->after != NULL)
     extent->after->before = extent;
+  else
+    blocks->last = extent;
   free_extent (blocks, after);
 }
 

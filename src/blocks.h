@@ -27,6 +27,9 @@ typedef struct _MmapBlocks MmapBlocks;
  * Returns: (transfer full) */
 MmapBlocks *mmap_blocks_new (guint64 offset, guint64 size);
 
+/* Makes the range @size bytes longer at its end; rounded down as above. */
+void mmap_blocks_extend (MmapBlocks * blocks, guint64 size);
+
 /* Blocks that are still allocated are forgotten. */
 void mmap_blocks_free (MmapBlocks * blocks);
 

@@ -163,6 +163,41 @@ test_merge (void)
   }
 }
 
+/* A range that grows is as one that was made so long. */
+static void
+test_extend (void)
+{
+  MmapBlocks *blocks = mmap_blocks_new (8192, 0);
+  guint64 first, second, all;
+
+  g_assert_false (mmap_blocks_alloc (blocks, 1, 1, &first));
+  mmap_blocks_extend (blocks, 63);
+  g_assert_cmpuint (mmap_blocks_get_free_bytes (blocks), ==, 0);
+  mmap_blocks_extend (blocks, 4096 + 63);
+  g_assert_cmpuint (mmap_blocks_get_free_bytes (blocks), ==, 4096);
+
+  /* Behind a block; then behind what is free, with which it merges. */
+  g_assert_true (mmap_blocks_alloc (blocks, 4096, 64, &first));
+  g_assert_cmpuint (first, ==, 8192);
+  g_assert_false (mmap_blocks_has_room (blocks, 64, 64));
+  mmap_blocks_extend (blocks, 4096);
+  g_assert_false (mmap_blocks_has_room (blocks, 8192, 64));
+  mmap_blocks_extend (blocks, 4096);
+  g_assert_true (mmap_blocks_alloc (blocks, 8192, 64, &second));
+  g_assert_cmpuint (second, ==, 8192 + 4096);
+  g_assert_cmpuint (mmap_blocks_get_free_bytes (blocks), ==, 0);
+
+  /* Behind a part of which the front was taken and given back. */
+  mmap_blocks_release (blocks, first);
+  mmap_blocks_release (blocks, second);
+  g_assert_true (mmap_blocks_alloc (blocks, 64, 64, &first));
+  mmap_blocks_release (blocks, first);
+  mmap_blocks_extend (blocks, 4096);
+  g_assert_true (mmap_blocks_alloc (blocks, 4 * 4096, 64, &all));
+  g_assert_cmpuint (all, ==, 8192);
+  mmap_blocks_free (blocks);
+}
+
 static void
 test_huge_range (void)
 {
@@ -174,6 +209,11 @@ test_huge_range (void)
   g_assert_true (mmap_blocks_alloc (blocks, half, 64, &one));
   g_assert_true (mmap_blocks_alloc (blocks, half - 16384, 64, &two));
   g_assert_false (mmap_blocks_alloc (blocks, half, 64, &two));
+
+  /* Longer than offsets go. */
+  g_test_expect_message (NULL, G_LOG_LEVEL_CRITICAL, "*assertion*failed*");
+  mmap_blocks_extend (blocks, half);
+  g_test_assert_expected_messages ();
   mmap_blocks_free (blocks);
 }
 
@@ -211,6 +251,8 @@ test_release_wrong (void)
 #define FUZZ_STEPS 200000
 #define FUZZ_OFFSET 8192
 #define FUZZ_BYTES (4 * MIB)
+#define FUZZ_START (64 * KIB)
+#define FUZZ_EXTEND_STEPS 500
 
 typedef struct
 {
@@ -220,7 +262,8 @@ typedef struct
 typedef struct
 {
   MmapBlocks *blocks;
-  guint8 map[FUZZ_BYTES / 64];  /* 1: the quantum is allocated */
+  guint8 map[FUZZ_BYTES / 64];  /* 1: the quantum is allocated, or behind the end */
+  guint64 bytes;                /* of the range, by now */
   GArray *live;                 /* of Block */
   guint64 free_bytes;
   guint refused;
@@ -262,7 +305,7 @@ shadow_alloc (Shadow * shadow)
   block.size = (size + 63) / 64 * 64;
   g_assert_cmpuint (block.offset % MAX (align, 64), ==, 0);
   g_assert_cmpuint (block.offset, >=, FUZZ_OFFSET);
-  g_assert_cmpuint (block.offset + block.size, <=, FUZZ_OFFSET + FUZZ_BYTES);
+  g_assert_cmpuint (block.offset + block.size, <=, FUZZ_OFFSET + shadow->bytes);
   for (i = 0; i < block.size / 64; i++) {
     guint8 *quantum = &shadow->map[(block.offset - FUZZ_OFFSET) / 64 + i];
 
@@ -285,15 +328,28 @@ shadow_release (Shadow * shadow, guint index)
 }
 
 static void
+shadow_extend (Shadow * shadow)
+{
+  guint64 bytes = 64 * g_test_rand_int_range (1, 2048);
+
+  bytes = MIN (bytes, FUZZ_BYTES - shadow->bytes);
+  mmap_blocks_extend (shadow->blocks, bytes);
+  memset (&shadow->map[shadow->bytes / 64], 0, bytes / 64);
+  shadow->bytes += bytes;
+  shadow->free_bytes += bytes;
+}
+
+static void
 test_random (void)
 {
   Shadow *shadow = g_new0 (Shadow, 1);
   guint64 offset;
   guint step;
 
-  shadow->blocks = mmap_blocks_new (FUZZ_OFFSET, FUZZ_BYTES);
+  shadow->blocks = mmap_blocks_new (FUZZ_OFFSET, FUZZ_START);
   shadow->live = g_array_new (FALSE, FALSE, sizeof (Block));
-  shadow->free_bytes = FUZZ_BYTES;
+  shadow->bytes = shadow->free_bytes = FUZZ_START;
+  memset (&shadow->map[FUZZ_START / 64], 1, (FUZZ_BYTES - FUZZ_START) / 64);
   for (step = 0; step < FUZZ_STEPS; step++) {
     /* Fills and empties by turns. */
     gboolean fill = (step / 5000) % 2 == 0;
@@ -303,6 +359,8 @@ test_random (void)
       shadow_alloc (shadow);
     else
       shadow_release (shadow, g_test_rand_int_range (0, shadow->live->len));
+    if (shadow->bytes < FUZZ_BYTES && step % FUZZ_EXTEND_STEPS == 0)
+      shadow_extend (shadow);
     g_assert_cmpuint (mmap_blocks_get_free_bytes (shadow->blocks), ==,
         shadow->free_bytes);
     g_assert_cmpuint (mmap_blocks_get_count (shadow->blocks), ==,
@@ -310,6 +368,7 @@ test_random (void)
   }
   g_test_message ("%u of %u steps found no room", shadow->refused, FUZZ_STEPS);
   g_assert_cmpuint (shadow->refused, >, 100);
+  g_assert_cmpuint (shadow->bytes, ==, FUZZ_BYTES);
   while (shadow->live->len > 0)
     shadow_release (shadow, shadow->live->len - 1);
   g_assert_true (mmap_blocks_alloc (shadow->blocks, FUZZ_BYTES, 64, &offset));
@@ -387,6 +446,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/blocks/exact", test_exact);
   leak_check_add_test ("/blocks/align", test_align);
   leak_check_add_test ("/blocks/merge", test_merge);
+  leak_check_add_test ("/blocks/extend", test_extend);
   leak_check_add_test ("/blocks/huge-range", test_huge_range);
   leak_check_add_test ("/blocks/release-wrong", test_release_wrong);
   leak_check_add_test ("/blocks/random", test_random);
