@@ -15,24 +15,39 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <time.h>
 
-/* How long to wait between two looks for a producer that isn't there yet; chosen, untuned. */
-#define SEARCH_INTERVAL_MS 20
+/* How long to wait between two looks for a producer that isn't there yet: a part of the time since the first, so that two processes
+ * that start together find each other at once; chosen, untuned. */
+#define SEARCH_INTERVAL_MIN_US 100
+#define SEARCH_INTERVAL_MAX_US 20000
+#define SEARCH_INTERVAL_PART 8
 
 /* A producer that offers so many regions without using one is refused; chosen: as many as it may leave unanswered. */
 #define MAX_NEXT_REGIONS 16
 
-/* FALSE if cancelled. @fd: -1: none; @timeout_ms: -1: none */
+/* FALSE if cancelled. @fd: -1: none; @timeout_us: -1: none */
 static gboolean
-wait_for (MmapConsumer * consumer, int fd, int timeout_ms)
+wait_for (MmapConsumer * consumer, int fd, gint64 timeout_us)
 {
+  struct timespec timeout = { 0, timeout_us * 1000 };
   struct pollfd fds[2] = {
     {consumer->cancel_fd, POLLIN, 0},
     {fd, POLLIN, 0},
   };
 
-  poll (fds, G_N_ELEMENTS (fds), timeout_ms);
+  ppoll (fds, G_N_ELEMENTS (fds), timeout_us < 0 ? NULL : &timeout, NULL);
   return !g_atomic_int_get (&consumer->cancelled);
+}
+
+/* Between two looks. */
+static void
+wait_to_search (MmapConsumer * consumer, gint64 began)
+{
+  gint64 searched = g_get_monotonic_time () - began;
+
+  wait_for (consumer, -1, CLAMP (searched / SEARCH_INTERVAL_PART,
+          SEARCH_INTERVAL_MIN_US, SEARCH_INTERVAL_MAX_US));
 }
 
 static gboolean
@@ -280,6 +295,7 @@ mmap_consumer_receive (MmapConsumer * consumer, GError ** error)
 MmapNextResult
 mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
 {
+  gint64 began = g_get_monotonic_time ();
   g_autoptr (GError) cause = NULL;
 
   while (!g_atomic_int_get (&consumer->cancelled)) {
@@ -287,7 +303,7 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
       if (!search (consumer, &cause)) {
         if (cause)
           goto failed;
-        wait_for (consumer, -1, SEARCH_INTERVAL_MS);
+        wait_to_search (consumer, began);
       }
       continue;
     }
@@ -302,7 +318,7 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
     /* It went before the link was up: as if it had not been there. */
     if (consumer->hung_up) {
       mmap_consumer_disconnect (consumer);
-      wait_for (consumer, -1, SEARCH_INTERVAL_MS);
+      wait_for (consumer, -1, SEARCH_INTERVAL_MAX_US);
     }
   }
   return MMAP_NEXT_CANCELLED;
