@@ -122,6 +122,7 @@ open_region (const MmapCapabilities * offer, MmapMessage * message,
         region->blocks_offset, region->size);
     return NULL;
   }
+  /* Whether that is reserved is not asked, as it would take time: of a hole, two pages at most are paid for. */
   memcpy (seen, region->base + offer->token_index, offer->token.n_bytes);
   right = mmap_token_check (&offer->token, seen);
   explicit_bzero (seen, sizeof seen);
@@ -237,10 +238,7 @@ handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
   else
     consumer->region = mmap_region_ref (region);
   /* Last: if the producer has gone, what it sent before can still be read. */
-  if (!send_answer (consumer, consumer->link->link, &offer, error))
-    return FALSE;
-  mmap_region_populate (region);
-  return TRUE;
+  return send_answer (consumer, consumer->link->link, &offer, error);
 }
 
 static gboolean

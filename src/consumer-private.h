@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions.
+ * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-populate.c: pages of a region.
  */
 #pragma once
 
@@ -28,6 +28,9 @@ struct _MmapConsumerLink
 #define SLEEP_SOCKET 1u
 #define SLEEP_CANCEL 2u
 
+/* Makes the pages of a region present. */
+typedef struct _MmapPopulator MmapPopulator;
+
 typedef enum
 {
   CONSUMER_SEARCHING,           /* nobody was found yet */
@@ -47,6 +50,8 @@ struct _MmapConsumer
   gboolean hung_up;
   MmapSpin spin;
   MmapRegion *region;
+  MmapPopulator *populator;     /* of the region */
+  gint64 looked_us;             /* when it was last looked whether there may be one; 0: not yet */
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
   guint64 sequence;
 
@@ -67,6 +72,12 @@ MmapNextResult mmap_consumer_connect (MmapConsumer * consumer, GError ** error);
 
 /* Handles the messages that are in the socket; sets hung_up at its end. FALSE if the link has to end. */
 gboolean mmap_consumer_receive (MmapConsumer * consumer, GError ** error);
+
+/* With each frame: starts to make the region's pages present, once, if it is time and all its memory is reserved. */
+void mmap_consumer_populate (MmapConsumer * consumer);
+
+/* Before the region is replaced. */
+void mmap_consumer_end_populator (MmapConsumer * consumer);
 
 /* Back to the start. */
 void mmap_consumer_disconnect (MmapConsumer * consumer);

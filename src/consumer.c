@@ -148,6 +148,7 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
     g_mutex_unlock (&consumer->lock);
     mmap_consumer_link_unref (link);
   }
+  mmap_consumer_end_populator (consumer);
   g_clear_pointer (&consumer->region, mmap_region_unref);
   g_queue_clear_full (&consumer->next_regions,
       (GDestroyNotify) mmap_region_unref);
@@ -183,6 +184,7 @@ switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
         return FALSE;
       }
     }
+    mmap_consumer_end_populator (consumer);
     mmap_region_unref (consumer->region);
     consumer->region = next;
   }
@@ -221,9 +223,15 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
       && !mmap_region_contains (consumer->region, descriptor->offset,
           descriptor->size))
     return broken (error, "a block lies outside of its region");
+  if (descriptor->size > 0
+      && !mmap_region_may_read (consumer->region,
+          descriptor->offset + descriptor->size))
+    return broken (error, "a block lies in memory that it has not reserved");
   if (descriptor->n_planes > G_N_ELEMENTS (descriptor->plane_offset))
     return broken (error, "a frame has more than four planes");
 
+  if (frame)
+    mmap_consumer_populate (consumer);
   consumer->sequence = descriptor->sequence;
   item->region = mmap_region_ref (consumer->region);
   item->link = mmap_consumer_link_ref (consumer->link);

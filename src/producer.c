@@ -212,7 +212,6 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
   region = producer_new_region (producer, size, error);
   if (!region)
     return FALSE;
-  mmap_region_populate (region);
 
   g_mutex_lock (&producer->lock);
   if (producer->closed) {

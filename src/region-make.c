@@ -7,8 +7,9 @@
  * by the producer and the tool; holds no state, so any thread may call it.
  *
  * A file region is made without a name and gets its name last, when it is
- * locked, reserved and has its header: nobody ever sees half a region, and a
- * process that dies on the way leaves nothing behind. Whoever removes a stale
+ * locked, has its header, and its first part is reserved: nobody ever sees a
+ * region that isn't one yet, and a process that dies on the way leaves nothing
+ * behind. Whoever removes a stale
  * file holds its lock, and a name is given only if there is none: of several
  * processes that start at once, one gets the path.
  */
@@ -35,7 +36,7 @@
 #define LOCK_RETRY_US 1000
 
 static gboolean
-prepare_size (guint64 * size, GError ** error)
+prepare_size (guint64 * size, guint64 * at_once, GError ** error)
 {
   guint64 page = sysconf (_SC_PAGESIZE);
 
@@ -52,6 +53,8 @@ prepare_size (guint64 * size, GError ** error)
     return FALSE;
   }
   *size = (*size + page - 1) / page * page;
+  *at_once = CLAMP (*at_once, MMAP_REGION_MIN_BYTES, *size);
+  *at_once = (*at_once + page - 1) / page * page;
   return TRUE;
 }
 
@@ -76,8 +79,8 @@ write_header (MmapRegionHeader * header, guint64 size, guint64 session,
 
 /* Maps the zeroed memory and writes its header. Takes @fd on success only. */
 static MmapRegion *
-map_new (int fd, guint64 size, guint64 session, guint32 region_id,
-    const char *name, GError ** error)
+map_new (int fd, guint64 size, guint64 at_once, guint64 session,
+    guint32 region_id, const char *name, GError ** error)
 {
   MmapRegion *region;
   void *base = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -100,27 +103,37 @@ map_new (int fd, guint64 size, guint64 session, guint32 region_id,
   region->writable = TRUE;
   region->base = base;
   region->header = base;
+  region->reserved = at_once;
+  mmap_region_populate (region, 0, at_once);
   return region;
 }
 
-MmapRegion *
-mmap_region_new_memfd (guint64 size, guint64 session, guint32 region_id,
-    GError ** error)
+static const char memfd_name[] = "A memfd region";
+
+const char *
+mmap_region_get_name (const MmapRegion * region)
 {
-  static const char name[] = "gst-mmap";
+  return region->path ? region->path : memfd_name;
+}
+
+MmapRegion *
+mmap_region_begin_memfd (guint64 size, guint64 at_once, guint64 session,
+    guint32 region_id, GError ** error)
+{
   MmapRegion *region;
   int fd;
 
-  if (!prepare_size (&size, error))
+  if (!prepare_size (&size, &at_once, error))
     return NULL;
-  fd = memfd_create (name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  fd = memfd_create ("gst-mmap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
         "Can't make a memfd: %s", g_strerror (errno));
     return NULL;
   }
-  if (!mmap_region_reserve (fd, size, "A memfd region", error)
-      || !(region = map_new (fd, size, session, region_id, name, error))) {
+  if (!mmap_region_reserve (fd, size, &at_once, memfd_name, error)
+      || !(region = map_new (fd, size, at_once, session, region_id,
+              memfd_name, error))) {
     close (fd);
     return NULL;
   }
@@ -134,6 +147,13 @@ mmap_region_new_memfd (guint64 size, guint64 session, guint32 region_id,
     return NULL;
   }
   return region;
+}
+
+MmapRegion *
+mmap_region_new_memfd (guint64 size, guint64 session, guint32 region_id,
+    GError ** error)
+{
+  return mmap_region_begin_memfd (size, G_MAXUINT64, session, region_id, error);
 }
 
 void
@@ -325,7 +345,7 @@ give_name (int fd, const char *path)
 
 /* One attempt. MMAP_ERROR_EXISTS means that somebody was quicker. */
 static MmapRegion *
-make_file (const char *path, guint64 size, guint64 session,
+make_file (const char *path, guint64 size, guint64 at_once, guint64 session,
     guint32 region_id, GError ** error)
 {
   MmapRegion *region = NULL;
@@ -346,8 +366,8 @@ make_file (const char *path, guint64 size, guint64 session,
   if (fchmod (fd, 0600) < 0)
     mmap_region_set_path_error (error, errno, path);
   else if (lock_file (fd, path, error)
-      && mmap_region_reserve (fd, size, path, error))
-    region = map_new (fd, size, session, region_id, path, error);
+      && mmap_region_reserve (fd, size, &at_once, path, error))
+    region = map_new (fd, size, at_once, session, region_id, path, error);
 
   if (region != NULL && !named && !give_name (fd, path)) {
     if (errno == EEXIST)
@@ -370,12 +390,12 @@ make_file (const char *path, guint64 size, guint64 session,
 }
 
 MmapRegion *
-mmap_region_new_file (const char *path, guint64 size, guint64 session,
-    guint32 region_id, GError ** error)
+mmap_region_begin_file (const char *path, guint64 size, guint64 at_once,
+    guint64 session, guint32 region_id, GError ** error)
 {
   gint attempt;
 
-  if (!prepare_size (&size, error))
+  if (!prepare_size (&size, &at_once, error))
     return NULL;
   for (attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     MmapRegion *region;
@@ -383,7 +403,7 @@ mmap_region_new_file (const char *path, guint64 size, guint64 session,
 
     if (!clear_path (path, error))
       return NULL;
-    region = make_file (path, size, session, region_id, &local);
+    region = make_file (path, size, at_once, session, region_id, &local);
     if (region != NULL)
       return region;
     if (!g_error_matches (local, MMAP_ERROR, MMAP_ERROR_EXISTS)) {
@@ -396,6 +416,14 @@ mmap_region_new_file (const char *path, guint64 size, guint64 session,
       "%s: other processes made and removed it %d times in the meantime: "
       "choose another path", path, MAX_ATTEMPTS);
   return NULL;
+}
+
+MmapRegion *
+mmap_region_new_file (const char *path, guint64 size, guint64 session,
+    guint32 region_id, GError ** error)
+{
+  return mmap_region_begin_file (path, size, G_MAXUINT64, session, region_id,
+      error);
 }
 
 gboolean

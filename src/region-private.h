@@ -9,11 +9,15 @@
 
 G_BEGIN_DECLS
 
-/* Makes @fd a file of @size bytes all of which are there, so that no write to a mapping of it ends in SIGBUS.
+/* Makes @fd, an empty file, one of @size bytes of which the first @at_once are there, so that no write to a mapping of them ends in
+ * SIGBUS. @at_once: in pages; set to @size where the file system can't do the rest later
  * @name: of the memory, for messages
  * FALSE with MMAP_ERROR_NO_SPACE, which names the size wanted and the size there is, or MMAP_ERROR_FAILED. */
-gboolean mmap_region_reserve (int fd, guint64 size, const char *name,
-    GError ** error);
+gboolean mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
+    const char *name, GError ** error);
+
+/* Returns: (transfer none): for messages */
+const char *mmap_region_get_name (const MmapRegion * region);
 
 /* Sets errors for what open(2) and its kin answer about @path: MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION,
  * MMAP_ERROR_NO_SPACE, MMAP_ERROR_EXISTS or MMAP_ERROR_FAILED. */

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 /* Reserved piece by piece: tmpfs undoes a whole fallocate(2) when a signal
  * arrives, and a process with a profiling timer would never get through a
@@ -91,6 +92,7 @@ check_space (int fd, guint64 size, const char *name, GError ** error)
   return TRUE;
 }
 
+/* What fallocate(2) says, or 0. */
 static int
 reserve_piece (int fd, guint64 offset, guint64 size)
 {
@@ -99,30 +101,28 @@ reserve_piece (int fd, guint64 offset, guint64 size)
   do {
     result = fallocate (fd, 0, offset, size) < 0 ? errno : 0;
   } while (result == EINTR);
-  if (result != EOPNOTSUPP)
-    return result;
-  /* The file system can't: the C library writes zeros. */
+  return result;
+}
+
+/* The file system can't: the C library writes zeros. */
+static int
+write_piece (int fd, guint64 offset, guint64 size)
+{
+  int result;
+
   do {
     result = posix_fallocate (fd, offset, size);
   } while (result == EINTR);
   return result;
 }
 
-gboolean
-mmap_region_reserve (int fd, guint64 size, const char *name, GError ** error)
+static void
+set_reserve_error (GError ** error, int fd, guint64 size, const char *name,
+    guint64 reserved, int result)
 {
   struct statvfs vfs;
-  guint64 offset;
-  int result = 0;
-
-  if (!check_space (fd, size, name, error))
-    return FALSE;
-  for (offset = 0; offset < size && result == 0; offset += PIECE_BYTES)
-    result = reserve_piece (fd, offset, MIN (PIECE_BYTES, size - offset));
 
   switch (result) {
-    case 0:
-      return TRUE;
     case ENOSPC:
     case EDQUOT:
     case ENOMEM:
@@ -131,13 +131,61 @@ mmap_region_reserve (int fd, guint64 size, const char *name, GError ** error)
         memset (&vfs, 0, sizeof (vfs));
       /* What was reserved on the way is still part of the file. */
       set_no_space (error, size, name,
-          (guint64) vfs.f_bavail * vfs.f_frsize + offset - PIECE_BYTES,
-          "its file system");
-      return FALSE;
+          (guint64) vfs.f_bavail * vfs.f_frsize + reserved, "its file system");
+      break;
     default:
       g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
           "%s: can't reserve %" G_GUINT64_FORMAT " bytes: %s", name, size,
           g_strerror (result));
-      return FALSE;
+      break;
   }
+}
+
+gboolean
+mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
+    const char *name, GError ** error)
+{
+  guint64 offset = 0, piece;
+  int result = 0;
+
+  if (!check_space (fd, size, name, error))
+    return FALSE;
+  if (ftruncate (fd, size) < 0)
+    result = errno;
+  while (result == 0 && offset < *at_once) {
+    piece = MIN (PIECE_BYTES, *at_once - offset);
+    result = reserve_piece (fd, offset, piece);
+    /* Once sealed, it can't be written; and zeros must not fall upon frames. */
+    if (result == EOPNOTSUPP) {
+      *at_once = size;
+      result = write_piece (fd, offset, piece);
+    }
+    if (result == 0)
+      offset += piece;
+  }
+  if (result == 0)
+    return TRUE;
+  set_reserve_error (error, fd, size, name, offset, result);
+  return FALSE;
+}
+
+gboolean
+mmap_region_reserve_more (MmapRegion * region, guint64 bytes, GError ** error)
+{
+  guint64 left = region->size - region->reserved;
+  guint64 page = sysconf (_SC_PAGESIZE);
+  int result;
+
+  bytes = bytes < left ? (bytes + page - 1) / page * page : left;
+  if (bytes == 0)
+    return TRUE;
+  result = reserve_piece (region->fd, region->reserved, bytes);
+  if (result != 0) {
+    set_reserve_error (error, region->fd, region->size,
+        mmap_region_get_name (region), region->reserved, result);
+    return FALSE;
+  }
+  mmap_region_populate (region, region->reserved, bytes);
+  region->reserved += bytes;
+  return TRUE;
 }

@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_READ
@@ -214,29 +216,12 @@ map_existing (int fd, guint64 expected_size, gboolean writable, GError ** error)
   return region;
 }
 
-/* Maps what the other side has spent memory on: to read what it hasn't would cost this side. */
-static MmapRegion *
-map_reserved (int fd, const struct stat *st, guint64 expected_size,
-    GError ** error)
-{
-  MmapRegion *region = map_existing (fd, expected_size, FALSE, error);
-
-  if (region == NULL || st->st_blocks * 512 >= st->st_size)
-    return region;
-  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SIZE,
-      "The descriptor's memory is not reserved by the other side, expected a "
-      "memfd without holes");
-  /* The descriptor stays the caller's. */
-  region->fd = -1;
-  mmap_region_unref (region);
-  return NULL;
-}
-
 MmapRegion *
 mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
 {
   MmapRegion *region = NULL;
   struct stat st;
+  struct statfs fs;
   int seals;
 
   if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
@@ -250,8 +235,13 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
       g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SEALS,
           "The descriptor's memory can be shrunk by the other side, expected "
           "a memfd with F_SEAL_SHRINK");
+    else if (fstatfs (fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+      /* Of huge pages, for one, nobody can say which are reserved. */
+      g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_FILE,
+          "The descriptor's memory is not tmpfs, expected a memfd of ordinary "
+          "pages");
     else
-      region = map_reserved (fd, &st, expected_size, error);
+      region = map_existing (fd, expected_size, FALSE, error);
   }
   if (region == NULL && fd >= 0)
     close (fd);
@@ -357,22 +347,35 @@ mmap_region_unref (MmapRegion * region)
   g_free (region);
 }
 
+gboolean
+mmap_region_may_read (MmapRegion * region, guint64 end)
+{
+  if (end > region->reserved && region->reserved < region->size) {
+    /* Where there are no holes, this is the end. Memory that was reserved but never written is a hole, too. */
+    off_t hole = lseek (region->fd, region->reserved, SEEK_HOLE);
+
+    if (hole > 0)
+      region->reserved = CLAMP ((guint64) hole, region->reserved, region->size);
+  }
+  return region->path != NULL || end <= region->reserved;
+}
+
 void
-mmap_region_populate (MmapRegion * region)
+mmap_region_populate (MmapRegion * region, guint64 offset, guint64 size)
 {
   int advice = region->writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
   gsize page = sysconf (_SC_PAGESIZE);
-  gsize offset;
+  guint64 end = offset + size;
   int result;
 
   do {
-    result = madvise (region->base, region->size, advice);
+    result = madvise (region->base + offset, size, advice);
   } while (result < 0 && errno == EINTR);
-  /* Other failures are none: page faults do it later. */
-  if (result == 0 || errno != EINVAL)
+  /* For an opener, other failures are none: page faults do it later. What the owner leaves out would be a hole. */
+  if (result == 0 || (errno != EINVAL && !region->writable))
     return;
   /* Linux before 5.14. Only reads, on both sides: to write bytes back that
    * others may be changing would undo their change. */
-  for (offset = 0; offset < region->size; offset += page)
+  for (; offset < end; offset += page)
     (void) *(volatile guint8 *) (region->base + offset);
 }

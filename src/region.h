@@ -24,9 +24,11 @@ G_BEGIN_DECLS
  * @base: the mapping; the opener's is read-only
  * @header: (type MmapRegionHeader): the same address. An opener reads each word of it once and checks it.
  * @path: (nullable): of a file region; %NULL for a memfd
+ * @reserved: bytes from the start whose memory is there: on the owner's side, what it has reserved so far; on the
+ *     opener's, what it has seen to be reserved
  *
  * A mapping of a region, with what was checked about it. Its fields don't change after it was made, so any
- * thread may read them.
+ * thread may read them; but @reserved grows: it belongs to the one thread that reserves, or that looks.
  */
 typedef struct
 {
@@ -40,11 +42,12 @@ typedef struct
   guint8 *base;
   MmapRegionHeader *header;
   char *path;
+  guint64 reserved;
   guint64 path_device;          /* identity of the file that was made at path, to remove only that */
   guint64 path_inode;
 } MmapRegion;
 
-/* Makes a memfd region of @size bytes (rounded up to pages), reserves all its memory, maps it for writing, writes its
+/* Makes a memfd region of @size bytes (rounded up to pages), reserves and populates all its memory, maps it for writing, writes its
  * header and seals it against shrinking, growing and new writable mappings.
  * Returns: (transfer full): a region, or %NULL with MMAP_ERROR_TOO_SMALL (less than MMAP_REGION_MIN_BYTES),
  * MMAP_ERROR_NO_SPACE (names the size) or MMAP_ERROR_FAILED. */
@@ -60,8 +63,20 @@ MmapRegion *mmap_region_new_memfd (guint64 size, guint64 session,
 MmapRegion *mmap_region_new_file (const char *path, guint64 size,
     guint64 session, guint32 region_id, GError ** error);
 
+/* As mmap_region_new_memfd() and mmap_region_new_file(), but only the first @at_once bytes are reserved (rounded up to pages, the header
+ * and a page at least): the rest is for mmap_region_reserve_more(). MMAP_ERROR_NO_SPACE is for the whole as far as it can be known. */
+MmapRegion *mmap_region_begin_memfd (guint64 size, guint64 at_once,
+    guint64 session, guint32 region_id, GError ** error);
+MmapRegion *mmap_region_begin_file (const char *path, guint64 size,
+    guint64 at_once, guint64 session, guint32 region_id, GError ** error);
+
+/* Reserves the next @bytes, rounded up to pages, or what is left. Beyond region->reserved nobody may write: where memory is short, that
+ * ends in SIGBUS. FALSE with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED: region->reserved is as it was. */
+gboolean mmap_region_reserve_more (MmapRegion * region, guint64 bytes,
+    GError ** error);
+
 /* Maps, read-only, the region that another process offers.
- * @fd: (transfer full): its descriptor: a memfd must be sealed against shrinking. Closed on failure, too.
+ * @fd: (transfer full): its descriptor: a memfd (of tmpfs) must be sealed against shrinking. Closed on failure, too.
  * @expected_size: what the offer says, or 0 for "as it is"
  * Returns: (transfer full): a region, or %NULL with the field that was wrong: MMAP_ERROR_FILE (no regular file),
  * MMAP_ERROR_SEALS, MMAP_ERROR_SIZE (the file is not @expected_size bytes, or its header says otherwise),
@@ -104,8 +119,13 @@ void mmap_region_unref (MmapRegion * region);
 /* Removes the file at the region's path if it is still the one that was made; nothing for a memfd or an opened region. */
 void mmap_region_unlink (MmapRegion * region);
 
-/* Makes every page present in this process's mapping, so that no frame costs a page fault. */
-void mmap_region_populate (MmapRegion * region);
+/* If region->reserved is not enough, looks how far the other side has reserved a region that was opened, and updates it.
+ * Returns: whether the first @end bytes may be read: for a memfd, they have no hole. What lies in one would be paid for by whoever reads
+ *     it; of a file, which its owner can truncate anyway, all may be read. */
+gboolean mmap_region_may_read (MmapRegion * region, guint64 end);
+
+/* Makes the @size bytes at @offset, in pages, present in this process's mapping, so that no frame in them costs a page fault. */
+void mmap_region_populate (MmapRegion * region, guint64 offset, guint64 size);
 
 /* TRUE if the @size bytes at @offset lie among the blocks of the region. Can't overflow. */
 static inline gboolean

@@ -566,6 +566,47 @@ test_descriptors_in_rings (void)
   }
 }
 
+/* With a region of which only the first 16 KiB are reserved, and a token at @token_index. */
+static void
+begin_with_hole (Scene * scene, guint64 token_index)
+{
+  MmapRegion *region;
+  GError *error = NULL;
+
+  scene_begin (scene);
+  region = mmap_region_begin_memfd (RAW_SIZE, 16384, RAW_SESSION, 1, &error);
+  g_assert_no_error (error);
+  mmap_region_unref (scene->raw.region);
+  scene->raw.region = region;
+  scene->raw.offer.token_index = token_index;
+}
+
+/* To read a hole of the producer's memory would cost the consumer memory. */
+static void
+test_holes (void)
+{
+  MmapDescriptor descriptor;
+  Scene scene;
+  int event;
+
+  begin_with_hole (&scene, 16384);
+  send_offer_and_end (&scene, MMAP_ERROR_TOKEN, "different memory");
+
+  for (event = 0; event < 2; event++) {
+    begin_with_hole (&scene, 16384 - 32);
+    mmap_token_write (&scene.raw.offer.token,
+        scene.raw.region->base + scene.raw.offer.token_index);
+    raw_producer_bring_up (&scene.raw);
+    descriptor = raw_producer_describe (&scene.raw);
+    descriptor.kind = event ? MMAP_EVENT_CAPS : 0;
+    descriptor.size = 16384 - descriptor.offset + 1;
+    raw_producer_push (&scene.raw, event ? &scene.raw.link->events :
+        &scene.raw.link->frames, &descriptor);
+    scene_end (&scene, MMAP_ERROR_RING, "not reserved");
+    g_assert_cmpuint (scene.frames, ==, 0);
+  }
+}
+
 static void
 check_index (gsize field, guint64 value)
 {
@@ -750,6 +791,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer-hostile/leaves", test_leaves);
   leak_check_add_test ("/consumer-hostile/descriptors-in-rings",
       test_descriptors_in_rings);
+  leak_check_add_test ("/consumer-hostile/holes", test_holes);
   leak_check_add_test ("/consumer-hostile/indices", test_indices);
   leak_check_add_test ("/consumer-hostile/release-tail", test_release_tail);
   leak_check_add_test ("/consumer-hostile/second-offer", test_second_offer);

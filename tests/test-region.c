@@ -73,8 +73,8 @@ test_memfd (void)
   g_assert_false (opened->writable);
 
   /* The owner goes on writing, the other side sees it. */
-  mmap_region_populate (region);
-  mmap_region_populate (opened);
+  mmap_region_populate (region, 0, region->size);
+  mmap_region_populate (opened, 0, opened->size);
   region->base[SIZE - 1] = 42;
   g_assert_cmpuint (opened->base[SIZE - 1], ==, 42);
 
@@ -118,6 +118,59 @@ test_memfd_reserved (void)
   g_assert_cmpint (fstat (region->fd, &st), ==, 0);
   g_assert_cmpint (st.st_blocks * 512, >=, 40 << 20);
   mmap_region_unref (region);
+}
+
+static gint64
+get_allocated (const MmapRegion * region)
+{
+  struct stat st;
+
+  g_assert_cmpint (fstat (region->fd, &st), ==, 0);
+  g_assert_cmpint (st.st_size, ==, region->size);
+  return st.st_blocks * 512;
+}
+
+/* Piece by piece, behind the seals. */
+static void
+test_memfd_in_pieces (void)
+{
+  GError *error = NULL;
+  MmapRegion *region = mmap_region_begin_memfd (40 << 20, 100000, 1, 1, &error);
+  MmapRegion *opened;
+  guint64 pieces = 0;
+
+  g_assert_no_error (error);
+  g_assert_cmpuint (region->size, ==, 40 << 20);
+  g_assert_cmpuint (region->reserved, ==, 102400);
+  g_assert_cmpint (get_allocated (region), ==, 102400);
+  opened = mmap_region_open_fd (fcntl (region->fd, F_DUPFD_CLOEXEC, 0),
+      40 << 20, &error);
+  g_assert_no_error (error);
+  g_assert_true (mmap_region_may_read (opened, 102400));
+  g_assert_false (mmap_region_may_read (opened, 102401));
+  while (region->reserved < region->size) {
+    g_assert_true (mmap_region_reserve_more (region, 3 << 20, &error));
+    pieces++;
+    g_assert_cmpuint (region->reserved, ==,
+        MIN (region->size, 102400 + pieces * (3 << 20)));
+    g_assert_cmpint (get_allocated (region), ==, region->reserved);
+    g_assert_true (mmap_region_may_read (opened, region->reserved));
+  }
+  g_assert_true (mmap_region_reserve_more (region, 1, &error));
+  g_assert_cmpuint (region->reserved, ==, region->size);
+  mmap_region_unref (opened);
+  mmap_region_unref (region);
+
+  /* The header and a page, at least; and no more than all. */
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
+  g_assert_cmpuint (region->reserved, ==, MMAP_REGION_MIN_BYTES);
+  mmap_region_unref (region);
+  region = mmap_region_begin_memfd (SIZE, SIZE + 1, 1, 1, &error);
+  g_assert_cmpuint (region->reserved, ==, SIZE);
+  mmap_region_unref (region);
+  /* What is not there is refused at the start all the same. */
+  region = mmap_region_begin_memfd (MMAP_REGION_MAX_BYTES, 0, 1, 1, &error);
+  assert_refused (region, &error, MMAP_ERROR_NO_SPACE, "1099511627776");
 }
 
 static void
@@ -186,10 +239,49 @@ no_fallocate (gconstpointer data)
   struct stat st;
 
   fail_system_call (SYS_fallocate, 0, 0, EOPNOTSUPP);
-  region = mmap_region_new_memfd (SIZE, 1, 1, &error);
+  /* Written, at once: behind the seals that is impossible. */
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
   g_assert_no_error (error);
+  g_assert_cmpuint (region->reserved, ==, SIZE);
   g_assert_cmpint (fstat (region->fd, &st), ==, 0);
   g_assert_cmpint (st.st_blocks * 512, >=, SIZE);
+  mmap_region_unref (region);
+}
+
+/* What is reserved is there for others to see, even if it can't be populated. */
+static void
+no_populate (gconstpointer data)
+{
+  GError *error = NULL;
+  MmapRegion *region, *opened;
+
+  fail_system_call (SYS_madvise, 2, 22, EPERM);
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
+  g_assert_no_error (error);
+  g_assert_true (mmap_region_reserve_more (region, SIZE, &error));
+  opened = mmap_region_open_fd (dup (region->fd), SIZE, &error);
+  g_assert_no_error (error);
+  g_assert_true (mmap_region_may_read (opened, SIZE));
+  mmap_region_populate (opened, 0, SIZE);
+  mmap_region_unref (opened);
+  mmap_region_unref (region);
+}
+
+/* The first piece can be had, the second can't. */
+static void
+no_room_later (gconstpointer data)
+{
+  GError *error = NULL;
+  MmapRegion *region;
+
+  fail_system_call (SYS_fallocate, 2, 32768, ENOSPC);
+  region = mmap_region_begin_memfd (SIZE, 32768, 1, 1, &error);
+  g_assert_no_error (error);
+  g_assert_false (mmap_region_reserve_more (region, 4096, &error));
+  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_NO_SPACE);
+  g_assert_nonnull (strstr (error->message, "A memfd region needs 65536"));
+  g_error_free (error);
+  g_assert_cmpuint (region->reserved, ==, 32768);
   mmap_region_unref (region);
 }
 
@@ -219,6 +311,8 @@ test_system_refuses (void)
   run_in_child (no_memfd, NULL);
   run_in_child (no_seals, NULL);
   run_in_child (no_room, NULL);
+  run_in_child (no_room_later, NULL);
+  run_in_child (no_populate, NULL);
   run_in_child (no_fallocate, NULL);
   run_in_child (broken_fallocate, NULL);
   run_in_child (no_mapping, NULL);
@@ -257,8 +351,8 @@ populate (gconstpointer old_kernel)
     fail_system_call (SYS_madvise, 2, 22, EINVAL);
   opened = mmap_region_open_fd (dup (region->fd), 0, &error);
   g_assert_no_error (error);
-  mmap_region_populate (region);
-  mmap_region_populate (opened);
+  mmap_region_populate (region, 0, region->size);
+  mmap_region_populate (opened, 0, opened->size);
   /* 2048 pages: without populate, at least one fault per 16. */
   g_assert_cmpint (count_faults (opened), <, 64);
   g_assert_cmpint (count_faults (region), <, 64);
@@ -425,22 +519,78 @@ test_kinds (void)
   refuse_header (&header, MMAP_ERROR_VERSION, "byte order");
 }
 
-/* A memfd that is said to be large, but is mostly a hole. */
+/* A memfd that is said to be large, but is mostly a hole, or was reserved without being written: that would be paid for by whoever reads
+ * it. */
 static void
 test_holes (void)
 {
   MmapRegionHeader header;
   GError *error = NULL;
+  MmapRegion *region;
+  struct stat st;
   int fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
   init_header (&header);
   g_assert_cmpint (ftruncate (fd, SIZE), ==, 0);
   g_assert_cmpint (pwrite (fd, &header, sizeof header, 0), ==, sizeof header);
   g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK), ==, 0);
-  g_assert_null (mmap_region_open_fd (fd, SIZE, &error));
-  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_SIZE);
-  g_assert_nonnull (strstr (error->message, "reserved"));
-  g_error_free (error);
+  region = mmap_region_open_fd (fd, SIZE, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (region->reserved, ==, 0);
+  g_assert_true (mmap_region_may_read (region, 8192));
+  g_assert_cmpuint (region->reserved, ==, 8192);
+  g_assert_false (mmap_region_may_read (region, 8193));
+  g_assert_false (mmap_region_may_read (region, SIZE));
+  g_assert_cmpint (fallocate (fd, 0, 8192, 8192), ==, 0);
+  g_assert_false (mmap_region_may_read (region, 8193));
+  /* Behind a hole, and then in it. */
+  g_assert_cmpint (pwrite (fd, "x", 1, 16384), ==, 1);
+  g_assert_false (mmap_region_may_read (region, 16385));
+  g_assert_cmpint (pwrite (fd, "x", 1, 8192), ==, 1);
+  g_assert_true (mmap_region_may_read (region, 12288));
+  g_assert_cmpint (pwrite (fd, "x", 1, 12288), ==, 1);
+  g_assert_true (mmap_region_may_read (region, 20480));
+  g_assert_false (mmap_region_may_read (region, 20481));
+  /* To look costs nothing. */
+  g_assert_cmpint (fstat (fd, &st), ==, 0);
+  g_assert_cmpint (st.st_blocks * 512, ==, 20480);
+  mmap_region_unref (region);
+}
+
+/* Of a file, all may be read; but what is not there is not populated. */
+static void
+test_holes_in_file (void)
+{
+  char *path = leak_check_path ("region");
+  GError *error = NULL;
+  MmapRegion *region = mmap_region_begin_file (path, SIZE, 16384, 1, 1, &error);
+  MmapRegion *opened;
+
+  g_assert_no_error (error);
+  opened = mmap_region_open_path (path, SIZE, &error);
+  g_assert_no_error (error);
+  g_assert_true (mmap_region_may_read (opened, SIZE));
+  g_assert_cmpuint (opened->reserved, ==, 16384);
+  g_assert_true (mmap_region_reserve_more (region, SIZE, &error));
+  g_assert_true (mmap_region_may_read (opened, SIZE));
+  g_assert_cmpuint (opened->reserved, ==, SIZE);
+  mmap_region_unref (opened);
+  mmap_region_unlink (region);
+  mmap_region_unref (region);
+  g_free (path);
+}
+
+/* Nobody can say which huge pages are reserved. */
+static void
+test_huge_pages (void)
+{
+  int fd = memfd_create ("test", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB);
+
+  if (fd < 0)
+    return;
+  g_assert_cmpint (ftruncate (fd, 64 << 20), ==, 0);
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK), ==, 0);
+  refuse_fd (fd, 0, MMAP_ERROR_FILE, "ordinary pages");
 }
 
 static void
@@ -560,6 +710,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/region/memfd", test_memfd);
   leak_check_add_test ("/region/memfd/seals", test_memfd_seals);
   leak_check_add_test ("/region/memfd/reserved", test_memfd_reserved);
+  leak_check_add_test ("/region/memfd/in-pieces", test_memfd_in_pieces);
   leak_check_add_test ("/region/sizes", test_sizes);
   leak_check_add_test ("/region/system-refuses", test_system_refuses);
   leak_check_add_test ("/region/populate", test_populate);
@@ -569,6 +720,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/region/open/kinds", test_kinds);
   leak_check_add_test ("/region/open/layouts", test_layouts);
   leak_check_add_test ("/region/open/holes", test_holes);
+  leak_check_add_test ("/region/open/holes-in-file", test_holes_in_file);
+  leak_check_add_test ("/region/open/huge-pages", test_huge_pages);
   leak_check_add_test ("/region/open/links", test_links);
   leak_check_add_test ("/region/open/system-refuses", test_open_system_refuses);
   return g_test_run ();
