@@ -27,6 +27,7 @@ struct _GstMmapAllocator
   MmapProducer *producer;
   MmapCancel cancel;            /* never set: waits end by a poke */
   gint flushing;                /* atomic */
+  gint paused;                  /* atomic */
   gint starved;                 /* atomic: waiting was in vain last time */
   gint waited;                  /* atomic: see gst_mmap_allocator_take_waited() */
 };
@@ -190,6 +191,15 @@ gst_mmap_allocator_set_flushing (GstAllocator * allocator, gboolean flushing)
   mmap_producer_poke (self->producer);
 }
 
+void
+gst_mmap_allocator_set_paused (GstAllocator * allocator, gboolean paused)
+{
+  GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
+
+  g_atomic_int_set (&self->paused, paused);
+  mmap_producer_poke (self->producer);
+}
+
 MmapBlock *
 gst_mmap_allocator_take_block (GstAllocator * allocator, gsize size,
     gsize align, MmapAllocUse use)
@@ -205,26 +215,40 @@ gst_mmap_allocator_take_block (GstAllocator * allocator, gsize size,
   return block;
 }
 
+/* Whether a consumer may give a block back. */
+static gboolean
+gst_mmap_allocator_can_expect (GstMmapAllocator * self, gboolean unread)
+{
+  /* A consumer that has read all its frames may keep them for as long as it likes: it gets a moment, once. */
+  return !g_atomic_int_get (&self->paused) && (unread
+      || (!g_atomic_int_get (&self->starved)
+          && mmap_producer_get_held (self->producer) > 0));
+}
+
 gboolean
 gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
 {
   GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
   gboolean unread = mmap_producer_has_unread (self->producer);
-  gboolean late;
+  gboolean sure = mmap_producer_expects_room (self->producer, serial);
 
-  /* A consumer that has read all its frames may keep them for as long as it likes: it gets a moment, once. */
-  if (!unread && (g_atomic_int_get (&self->starved)
-          || mmap_producer_get_held (self->producer) == 0))
+  if (g_atomic_int_get (&self->flushing)
+      || !(sure || gst_mmap_allocator_can_expect (self, unread)))
     return FALSE;
-  if (g_atomic_int_get (&self->flushing))
-    return FALSE;
-  g_atomic_int_set (&self->waited, TRUE);
+  if (!sure)
+    g_atomic_int_set (&self->waited, TRUE);
   /* Even if there are unread frames, it may read them and keep them, which wakes nobody: look again. */
-  late = mmap_producer_wait (self->producer, &self->cancel, serial,
-      STARVED_AFTER_US) == MMAP_WAIT_TIMEOUT;
-  if (late && !unread) {
-    g_atomic_int_set (&self->starved, TRUE);
-    return FALSE;
+  switch (mmap_producer_wait (self->producer, &self->cancel, serial,
+          STARVED_AFTER_US)) {
+    case MMAP_WAIT_OK:
+      break;
+    case MMAP_WAIT_TIMEOUT:
+      if (unread || sure)
+        break;
+      g_atomic_int_set (&self->starved, TRUE);
+      return FALSE;
+    default:
+      return FALSE;
   }
   return !g_atomic_int_get (&self->flushing);
 }

@@ -54,19 +54,23 @@ MmapBlock *gst_mmap_memory_get_block (GstMemory * memory);
 MmapBlock *gst_mmap_allocator_take_block (GstAllocator * allocator,
     gsize size, gsize align, MmapAllocUse use);
 
-/* The same, but waits for consumers to give blocks back, as long as one is bound to.
+/* The same, but waits for consumers to give blocks back, as long as one is bound to, and for memory that is still being reserved.
  * Returns: (transfer full) (nullable): %NULL if that is in vain, or the allocator is flushing */
 MmapBlock *gst_mmap_allocator_wait_block (GstAllocator * allocator,
     gsize size, gsize align, MmapAllocUse use);
 
 /* Waits until the number that mmap_producer_collect() gave is not @serial any more. FALSE if that is in vain: nobody is bound to give
- * a block back, or the allocator is flushing. Any thread. */
+ * a block back, no memory is still being reserved, or the allocator is flushing. Any thread. */
 gboolean gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial);
 
 /* Ends all waits, and allows no more until it is unset: whoever allocates gets system memory at once, and learns from the sink's pad
  * that it is flushing, or that there is a new allocator. Any thread. */
 void gst_mmap_allocator_set_flushing (GstAllocator * allocator,
     gboolean flushing);
+
+/* While paused, waits go on only for memory of the region that is still being reserved: a consumer may be paused, too, and give nothing
+ * back. Any thread. */
+void gst_mmap_allocator_set_paused (GstAllocator * allocator, gboolean paused);
 
 /* Returns: (transfer none) (nullable): the producer that it was made with */
 MmapProducer *gst_mmap_allocator_get_producer (GstAllocator * allocator);

@@ -19,7 +19,7 @@
  * ]|
  *
  * Virtual methods run on the streaming thread, but for unlock and state changes. The core's service thread calls
- * links_changed() and refused().
+ * links_changed() and refused(), another one failed().
  *
  * Since: 0.1
  */
@@ -52,6 +52,8 @@ GST_DEBUG_CATEGORY_STATIC (gst_mmap_sink_debug);
 #define OTHER_MIN_FRAMES 4
 /* A region for larger frames than this holds two of them. */
 #define LARGE_FRAME_BYTES (64 * 1024 * 1024)
+/* Of a region, what is reserved first, at least: less than that takes no time that could be seen. Chosen, untuned. */
+#define FIRST_BYTES (1024 * 1024)
 /* With fewer frames in the region than this there is no pool: they are needed to copy into, and for consumers to hold. */
 #define POOL_MIN_FRAMES 3
 /* Longer waits for consumers than this move the rest of a stream that is not live; chosen: less can't be seen. */
@@ -159,6 +161,13 @@ refused (const GError * reason, gpointer user_data)
   gst_mmap_post_warning (GST_ELEMENT (self), reason);
 }
 
+/* A thread of the producer's that reserves memory. */
+static void
+failed (const GError * reason, gpointer user_data)
+{
+  gst_mmap_post_error (GST_ELEMENT (user_data), reason);
+}
+
 /* --- life --- */
 
 static gboolean
@@ -190,24 +199,26 @@ gst_mmap_sink_start (GstBaseSink * sink)
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&old, mmap_producer_unref);
 
-  mmap_producer_set_callbacks (producer, links_changed, refused, self);
+  mmap_producer_set_callbacks (producer, links_changed, refused, failed, self);
   mmap_producer_start (producer);
   return TRUE;
 }
 
-/* Upstream threads, which are not in our virtual methods, wait for blocks only while we play: in PAUSED there may be no
- * consumer that gives any back, and preroll must not hang. */
+/* Upstream threads, which are not in our virtual methods, wait for consumers to give blocks back only while we play: in PAUSED there
+ * may be none, and preroll must not hang. */
 static void
 gst_mmap_sink_update_flushing (GstMmapSink * self)
 {
   GstAllocator *allocator;
-  gboolean flushing;
+  gboolean flushing, paused;
 
   GST_OBJECT_LOCK (self);
   allocator = self->allocator ? gst_object_ref (self->allocator) : NULL;
-  flushing = self->pad_flushing || !self->playing;
+  flushing = self->pad_flushing;
+  paused = !self->playing;
   GST_OBJECT_UNLOCK (self);
   if (allocator) {
+    gst_mmap_allocator_set_paused (allocator, paused);
     gst_mmap_allocator_set_flushing (allocator, flushing);
     gst_object_unref (allocator);
   }
@@ -324,6 +335,8 @@ gst_mmap_sink_wait (GstMmapSink * self, guint64 serial)
       return gst_base_sink_wait_preroll (GST_BASE_SINK (self));
     case MMAP_WAIT_CLOSED:
       return GST_FLOW_FLUSHING;
+    case MMAP_WAIT_FAILED:
+      return GST_FLOW_ERROR;
     default:
       return GST_FLOW_OK;
   }
@@ -454,14 +467,16 @@ wanted_bytes (GstCaps * caps, guint64 frame, guint64 * least)
           OTHER_MIN_FRAMES));
 }
 
+/* @frame: bytes of a frame (0: unknown). Memory for one comes at once, for more of them meanwhile. */
 static gboolean
-gst_mmap_sink_set_region (GstMmapSink * self, guint64 size)
+gst_mmap_sink_set_region (GstMmapSink * self, guint64 size, guint64 frame)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (MmapRegion) region = NULL;
 
   GST_INFO_OBJECT (self, "a region of %" G_GUINT64_FORMAT " bytes", size);
-  if (!mmap_producer_set_region (self->producer, size, self->media, &error)) {
+  if (!mmap_producer_set_region (self->producer, size, MAX (frame,
+              FIRST_BYTES), self->media, &error)) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
     return FALSE;
   }
@@ -494,7 +509,8 @@ gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
   guint64 least, wanted = wanted_bytes (caps, frame, &least);
 
   if (self->size > 0) {
-    if (capacity == 0 && !gst_mmap_sink_set_region (self, self->size))
+    if (capacity == 0 && !gst_mmap_sink_set_region (self, self->size,
+            MAX (frame, frame_bytes (caps))))
       return FALSE;
     capacity = mmap_producer_get_capacity (self->producer);
     if (capacity >= frame)
@@ -504,7 +520,8 @@ gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
   }
   if (capacity > 0 && capacity >= least)
     return TRUE;
-  return gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted));
+  return gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted),
+      frame);
 }
 
 /* The same before there is a frame: whether it fits into a region of a fixed size is asked when it comes. */
@@ -760,8 +777,9 @@ gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (sink);
   guint64 offset;
 
-  return gst_mmap_sink_peek_block (self, buffer, &offset)
-      || gst_mmap_sink_make_room (self, buffer) ? GST_FLOW_OK : GST_FLOW_ERROR;
+  return !mmap_producer_has_failed (self->producer)
+      && (gst_mmap_sink_peek_block (self, buffer, &offset)
+      || gst_mmap_sink_make_room (self, buffer)) ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 
 /* Before the base class has it: one that is neither waited for nor copied is sent at once. */

@@ -32,8 +32,21 @@ mmap_arena_new (MmapRegion * region)
   /* Readers with wide loads go a few bytes past the end of a frame: not past the end of the mapping. */
   arena->capacity = bytes - control - MMAP_BLOCK_ALIGN_BYTES;
   arena->control = mmap_blocks_new (region->blocks_offset, control);
-  arena->frames = mmap_blocks_new (arena->control_end, arena->capacity);
+  arena->frames = mmap_blocks_new (arena->control_end, 0);
+  arena->unreserved = arena->capacity;
+  mmap_arena_extend_locked (arena);
   return arena;
+}
+
+void
+mmap_arena_extend_locked (MmapArena * arena)
+{
+  guint64 end = arena->control_end + arena->capacity;
+  guint64 there = end - arena->unreserved;
+  guint64 fresh = MIN (arena->region->reserved, end) - there;
+
+  mmap_blocks_extend (arena->frames, fresh);
+  arena->unreserved -= fresh;
 }
 
 void
@@ -79,11 +92,35 @@ arena_alloc (MmapArena * arena, guint64 size, guint64 align, guint64 * offset)
       || mmap_blocks_alloc (arena->frames, size, align, offset);
 }
 
+/* Whether there is room, or will be without anybody giving a block back. */
+static gboolean
+arena_has_room (const MmapArena * arena, guint64 size, guint64 align)
+{
+  return mmap_blocks_has_room (arena->frames, size, align)
+      || (arena->unreserved >= align && size <= arena->unreserved - align);
+}
+
 gboolean
 mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
 {
-  return mmap_blocks_has_room (producer->arena->frames, size,
-      MMAP_BLOCK_ALIGN_BYTES);
+  return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
+}
+
+/* Takes room for @use. */
+static gboolean
+arena_alloc_for (MmapArena * arena, guint64 size, guint64 align,
+    MmapAllocUse use, guint64 * offset)
+{
+  if (use == MMAP_ALLOC_UPSTREAM
+      && mmap_blocks_get_free_bytes (arena->frames) + arena->unreserved <
+      size + arena->capacity / 4)
+    return FALSE;
+  if (!arena_alloc (arena, size, align, offset))
+    return FALSE;
+  if (use == MMAP_ALLOC_COPY || arena_has_room (arena, size, align))
+    return TRUE;
+  mmap_blocks_release (arena->frames, *offset);
+  return FALSE;
 }
 
 MmapBlock *
@@ -95,18 +132,10 @@ mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
 
   if (!arena || producer->closed)
     return NULL;
-  if (use == MMAP_ALLOC_UPSTREAM
-      && mmap_blocks_get_free_bytes (arena->frames) <
-      size + arena->capacity / 4)
-    return NULL;
-  if (!arena_alloc (arena, size, align, &offset))
-    return NULL;
-  if (use != MMAP_ALLOC_COPY
-      && !mmap_blocks_has_room (arena->frames, size, align)) {
-    mmap_blocks_release (arena->frames, offset);
-    return NULL;
-  }
-  return block_new_locked (producer, offset, size);
+  if (arena_alloc_for (arena, size, align, use, &offset))
+    return block_new_locked (producer, offset, size);
+  mmap_producer_want_memory_locked (producer);
+  return NULL;
 }
 
 MmapBlock *

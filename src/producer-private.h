@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
- * producer-link.c: handshake, on the service thread. producer-publish.c: frames, events, releases. Functions that end in _locked are called with the producer's lock held.
+ * producer-link.c: handshake, on the service thread. producer-publish.c: frames, events, releases. producer-reserve.c: the memory of a
+ * region that is in use already. Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
 
@@ -32,7 +33,11 @@ typedef struct _MmapArena
   MmapBlocks *frames;
   guint64 control_end;          /* blocks below this offset belong to control */
   guint64 capacity;             /* bytes of frames */
+  guint64 unreserved;           /* of them: their memory is still to come */
 } MmapArena;
+
+/* Reserves what is left of a region. */
+typedef struct _MmapReserver MmapReserver;
 
 /* What is published and not yet given back by every link. */
 typedef struct
@@ -114,6 +119,9 @@ struct _MmapProducer
   guint token_bytes;
   MmapListener *listener;
   MmapArena *arena;
+  MmapReserver *reserver;       /* of the arena; NULL if all is reserved */
+  guint64 extended;             /* serial at which memory came last */
+  gboolean failed;              /* atomic: the region's memory did not come */
   guint32 last_region_id;
   char *media;
 
@@ -135,6 +143,7 @@ struct _MmapProducer
   GSource *accept_source;
   MmapLinksFunc links_func;
   MmapRefusedFunc refused_func;
+  MmapFailedFunc failed_func;   /* the reserver's thread */
   gpointer user_data;
   guint reported_n_up;
   GQueue refusals;              /* GError to report */
@@ -179,7 +188,27 @@ void mmap_block_unref_locked (MmapBlock * block);
 
 /* @region: (transfer full) */
 MmapArena *mmap_arena_new (MmapRegion * region);
+
+/* Makes blocks of what has been reserved since. */
+void mmap_arena_extend_locked (MmapArena * arena);
 void mmap_arena_unref_locked (MmapArena * arena);
+
+/* producer-reserve.c */
+
+/* Starts to reserve what is left of the current region, @first bytes at once. Returns: (nullable): an earlier reserver, to be ended
+ * without the lock. */
+MmapReserver *mmap_producer_start_reserver_locked (MmapProducer * producer,
+    guint64 first);
+
+/* Somebody found no room. */
+void mmap_producer_want_memory_locked (MmapProducer * producer);
+
+/* Tells it to end, and waits until it has. @reserver: (nullable) */
+void mmap_producer_end_reserver (MmapProducer * producer,
+    MmapReserver * reserver);
+
+/* The same for the current one. */
+void mmap_producer_stop_reserver (MmapProducer * producer);
 
 /* producer-wait.c */
 

@@ -202,7 +202,7 @@ mmap_producer_wait (MmapProducer * producer, MmapCancel * cancel,
 
   g_mutex_lock (&producer->lock);
   while (producer->serial == serial && !cancel->cancelled && !producer->closed
-      && !late) {
+      && !producer->failed && !late) {
     if (producer->led)
       follow_locked (producer, deadline);
     else
@@ -210,6 +210,7 @@ mmap_producer_wait (MmapProducer * producer, MmapCancel * cancel,
     late = deadline >= 0 && g_get_monotonic_time () >= deadline;
   }
   result = producer->closed ? MMAP_WAIT_CLOSED :
+      producer->failed ? MMAP_WAIT_FAILED :
       cancel->cancelled ? MMAP_WAIT_CANCELLED :
       producer->serial == serial ? MMAP_WAIT_TIMEOUT : MMAP_WAIT_OK;
   mmap_producer_unlock (producer);

@@ -63,10 +63,12 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
 
 void
 mmap_producer_set_callbacks (MmapProducer * producer,
-    MmapLinksFunc links_func, MmapRefusedFunc refused_func, gpointer user_data)
+    MmapLinksFunc links_func, MmapRefusedFunc refused_func,
+    MmapFailedFunc failed_func, gpointer user_data)
 {
   producer->links_func = links_func;
   producer->refused_func = refused_func;
+  producer->failed_func = failed_func;
   producer->user_data = user_data;
 }
 
@@ -102,6 +104,7 @@ quit_loop (gpointer data)
 void
 mmap_producer_close (MmapProducer * producer)
 {
+  MmapReserver *reserver;
   guint i;
 
   if (producer->thread) {
@@ -113,6 +116,7 @@ mmap_producer_close (MmapProducer * producer)
 
   g_mutex_lock (&producer->lock);
   producer->closed = TRUE;
+  reserver = g_steal_pointer (&producer->reserver);
   for (i = 0; i < MMAP_MAX_LINKS; i++)
     if (producer->links[i])
       mmap_producer_link_end_locked (producer->links[i], NULL);
@@ -132,6 +136,7 @@ mmap_producer_close (MmapProducer * producer)
   }
   mmap_producer_touch_locked (producer);
   mmap_producer_unlock (producer);
+  mmap_producer_end_reserver (producer, reserver);
 }
 
 MmapProducer *
@@ -181,61 +186,45 @@ mmap_producer_unlock (MmapProducer * producer)
   g_mutex_unlock (&producer->lock);
 }
 
+/* Of the kept events, which are placed before the region is offered. */
+static guint64
+producer_get_sticky_bytes (MmapProducer * producer)
+{
+  guint64 bytes = 0;
+  guint i;
+
+  g_mutex_lock (&producer->lock);
+  for (i = 0; i < N_EVENT_KINDS; i++)
+    if (producer->sticky[i].set)
+      bytes += g_bytes_get_size (producer->sticky[i].data);
+  g_mutex_unlock (&producer->lock);
+  return bytes;
+}
+
 static MmapRegion *
-producer_new_region (MmapProducer * producer, guint64 size, GError ** error)
+producer_new_region (MmapProducer * producer, guint64 size, gboolean whole,
+    GError ** error)
 {
   g_autoptr (MmapRegion) old = mmap_producer_dup_region (producer);
+  guint64 at_once = whole ? size :
+      mmap_producer_size_for (producer_get_sticky_bytes (producer));
   guint32 id = ++producer->last_region_id;
 
   if (!producer->file)
-    return mmap_region_new_memfd (size, producer->session, id, error);
+    return mmap_region_begin_memfd (size, at_once, producer->session, id,
+        error);
   /* The new file takes the old one's place; who has the old one mapped keeps it. */
   if (old)
     mmap_region_unlink (old);
-  return mmap_region_new_file (producer->file, size, producer->session, id,
-      error);
+  return mmap_region_begin_file (producer->file, size, at_once,
+      producer->session, id, error);
 }
 
-gboolean
-mmap_producer_set_region (MmapProducer * producer, guint64 size,
-    const char *media, GError ** error)
+static void
+producer_offer_region_locked (MmapProducer * producer)
 {
-  MmapRegion *region;
-  MmapArena *old;
   guint i;
 
-  if (producer->closed) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
-        "The producer is closed");
-    return FALSE;
-  }
-  region = producer_new_region (producer, size, error);
-  if (!region)
-    return FALSE;
-
-  g_mutex_lock (&producer->lock);
-  if (producer->closed) {
-    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
-        "The producer was closed");
-    mmap_region_unlink (region);
-    mmap_region_unref (region);
-    mmap_producer_unlock (producer);
-    return FALSE;
-  }
-  old = producer->arena;
-  producer->arena = mmap_arena_new (region);
-  if (!mmap_producer_move_sticky_locked (producer)) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
-        "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
-        "segment: make it larger", size);
-    mmap_region_unlink (region);
-    g_clear_pointer (&producer->arena, mmap_arena_unref_locked);
-    producer->arena = old;
-    mmap_producer_unlock (producer);
-    return FALSE;
-  }
-  g_free (producer->media);
-  producer->media = g_strdup (media);
   for (i = 0; i < MMAP_MAX_LINKS; i++) {
     MmapProducerLink *link = producer->links[i];
 
@@ -246,11 +235,68 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
         mmap_producer_link_update_entry_locked (link);
     }
   }
+}
+
+/* Makes @region (transfer full) the current one. FALSE: nothing has changed. */
+static gboolean
+producer_take_region_locked (MmapProducer * producer, MmapRegion * region,
+    const char *media, GError ** error)
+{
+  guint64 size = region->size;
+  MmapArena *old = producer->arena;
+
+  if (producer->closed) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer was closed");
+    mmap_region_unlink (region);
+    mmap_region_unref (region);
+    return FALSE;
+  }
+  producer->arena = mmap_arena_new (region);
+  if (!mmap_producer_move_sticky_locked (producer)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
+        "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
+        "segment: make it larger", size);
+    mmap_region_unlink (region);
+    g_clear_pointer (&producer->arena, mmap_arena_unref_locked);
+    producer->arena = old;
+    return FALSE;
+  }
+  g_free (producer->media);
+  producer->media = g_strdup (media);
+  producer_offer_region_locked (producer);
   if (old)
     mmap_arena_unref_locked (old);
   mmap_producer_touch_locked (producer);
-  mmap_producer_unlock (producer);
   return TRUE;
+}
+
+gboolean
+mmap_producer_set_region (MmapProducer * producer, guint64 size,
+    guint64 first, const char *media, GError ** error)
+{
+  MmapReserver *reserver = NULL;
+  gboolean taken = FALSE;
+  MmapRegion *region;
+
+  if (producer->closed) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer is closed");
+    return FALSE;
+  }
+  /* Nobody needs the rest of the old one any more. */
+  mmap_producer_stop_reserver (producer);
+  region = producer_new_region (producer, size, first >= size, error);
+
+  g_mutex_lock (&producer->lock);
+  if (region)
+    taken = producer_take_region_locked (producer, region, media, error);
+  /* Of the new one; of the old one, if nothing has changed. */
+  if (!producer->closed)
+    reserver = mmap_producer_start_reserver_locked (producer, first);
+  mmap_producer_unlock (producer);
+  mmap_producer_end_reserver (producer, reserver);
+  return taken;
 }
 
 guint64

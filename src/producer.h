@@ -63,7 +63,8 @@ typedef enum
   MMAP_WAIT_OK,                 /* something happened: try again */
   MMAP_WAIT_CANCELLED,          /* the caller's MmapCancel is set */
   MMAP_WAIT_TIMEOUT,            /* nothing happened in time */
-  MMAP_WAIT_CLOSED              /* mmap_producer_close() was called */
+  MMAP_WAIT_CLOSED,             /* mmap_producer_close() was called */
+  MMAP_WAIT_FAILED              /* the region's memory did not come: see MmapFailedFunc */
 } MmapWaitResult;
 
 typedef enum
@@ -102,6 +103,10 @@ typedef void (*MmapLinksFunc) (guint n_links, gpointer user_data);
 /* Called from the service thread when a consumer was refused or its link was ended for cause. */
 typedef void (*MmapRefusedFunc) (const GError * reason, gpointer user_data);
 
+/* Called once from a thread of the producer when the rest of a region's memory can't be reserved: MMAP_ERROR_NO_SPACE or
+ * MMAP_ERROR_FAILED. After this, each wait ends with MMAP_WAIT_FAILED. */
+typedef void (*MmapFailedFunc) (const GError * reason, gpointer user_data);
+
 /* Starts to listen.
  * @address: (nullable): see mmap_listener_new()
  * @file: (nullable): path of the region; %NULL: a sealed memfd
@@ -110,10 +115,10 @@ typedef void (*MmapRefusedFunc) (const GError * reason, gpointer user_data);
 MmapProducer *mmap_producer_new (const char *address, const char *file,
     guint token_bytes, GError ** error);
 
-/* Call before mmap_producer_start(). */
+/* Call before mmap_producer_start(). Each may be %NULL. */
 void mmap_producer_set_callbacks (MmapProducer * producer,
     MmapLinksFunc links_func, MmapRefusedFunc refused_func,
-    gpointer user_data);
+    MmapFailedFunc failed_func, gpointer user_data);
 
 /* Starts the service thread. */
 void mmap_producer_start (MmapProducer * producer);
@@ -127,12 +132,14 @@ void mmap_producer_unref (MmapProducer * producer);
 
 /* Makes a region of @size bytes, and offers it to all consumers, present and future; the earlier one lives until its last
  * block is free.
+ * @first: bytes of blocks. Their memory is reserved by a thread as soon as the region is offered, the rest later: so nobody waits for
+ *     more than the first frame needs. G_MAXUINT64: all is reserved before the region is offered.
  * @media: (nullable): media caps for the offer.
- * FALSE with an error of mmap_region_new_memfd() or _new_file(), or MMAP_ERROR_CLOSED: then nothing has changed. */
+ * FALSE with an error of mmap_region_begin_memfd() or _begin_file(), or MMAP_ERROR_CLOSED: then nothing has changed. */
 gboolean mmap_producer_set_region (MmapProducer * producer, guint64 size,
-    const char *media, GError ** error);
+    guint64 first, const char *media, GError ** error);
 
-/* Returns: the largest block that the current region can hold when it is empty, bytes; 0 if there is none */
+/* Returns: the largest block that the current region can hold when it is empty, and all reserved, bytes; 0 if there is none */
 guint64 mmap_producer_get_capacity (MmapProducer * producer);
 
 /* Returns: bytes that a region needs so that its capacity is at least @bytes */
@@ -200,6 +207,13 @@ void mmap_producer_poke (MmapProducer * producer);
 
 /* Returns: frames that consumers hold, read or unread; 0: waiting for one would be in vain */
 guint mmap_producer_get_held (MmapProducer * producer);
+
+/* TRUE if memory of the region is still being reserved, or some has come since mmap_producer_collect() gave @serial: who found no room
+ * doesn't wait in vain. */
+gboolean mmap_producer_expects_room (MmapProducer * producer, guint64 serial);
+
+/* TRUE once MmapFailedFunc was called. */
+gboolean mmap_producer_has_failed (MmapProducer * producer);
 
 /* TRUE if a consumer has not read all its frames, so that it is bound to give one back, or to copy it and give it back. */
 gboolean mmap_producer_has_unread (MmapProducer * producer);

@@ -34,7 +34,7 @@ make_producer (const char *address, guint64 capacity)
   mmap_producer_start (producer);
   if (capacity > 0) {
     mmap_producer_set_region (producer, mmap_producer_size_for (capacity),
-        "video/x-test", &error);
+        G_MAXUINT64, "video/x-test", &error);
     g_assert_no_error (error);
   }
   return producer;

@@ -9,6 +9,7 @@
 #include "peers.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
@@ -192,8 +193,8 @@ test_cancel (void)
   producer = make_producer (address, 0);
   check_cancel (consumer);
   /* The link's sleep. */
-  mmap_producer_set_region (producer, mmap_producer_size_for (MIB), NULL,
-      &error);
+  mmap_producer_set_region (producer, mmap_producer_size_for (MIB), G_MAXUINT64,
+      NULL, &error);
   g_assert_no_error (error);
   next_item (consumer, &item, MMAP_NEXT_CONNECTED);
   check_cancel (consumer);
@@ -316,7 +317,7 @@ test_producer_closes_after_set_region (void)
   for (i = 0; i < 8; i++) {
     publish_frame (producer, i, 4096);
     mmap_producer_set_region (producer,
-        mmap_producer_size_for (MIB + i * 4096), NULL, &error);
+        mmap_producer_size_for (MIB + i * 4096), G_MAXUINT64, NULL, &error);
     g_assert_no_error (error);
   }
   publish_frame (producer, i, 4096);
@@ -417,6 +418,79 @@ test_producer_killed (void)
   g_unlink (address);
 }
 
+/* Pages of the region that this process's mapping @base has. */
+static guint
+count_present (const guint8 * base, gsize size)
+{
+  int fd = open ("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  gsize page = sysconf (_SC_PAGESIZE), i;
+  guint64 *entries = g_new0 (guint64, size / page);
+  gssize bytes = size / page * sizeof (guint64);
+  guint n = 0;
+
+  g_assert_cmpint (fd, >=, 0);
+  g_assert_cmpint (pread (fd, entries, bytes,
+          (guintptr) base / page * sizeof (guint64)), ==, bytes);
+  for (i = 0; i < size / page; i++)
+    n += entries[i] >> 63;
+  g_free (entries);
+  close (fd);
+  return n;
+}
+
+/* Frames flow until no page of the region of @item is missing. */
+static void
+wait_until_present (MmapProducer * producer, MmapConsumer * consumer,
+    const MmapItem * item)
+{
+  gsize page = sysconf (_SC_PAGESIZE);
+
+  while (count_present (item->region->base, item->region->size) <
+      item->region->size / page) {
+    MmapItem next;
+
+    publish_frame (producer, 99, 4096);
+    next_item (consumer, &next, MMAP_NEXT_FRAME);
+    release_item (&next);
+    g_usleep (1000);
+  }
+}
+
+/* Soon after the first frame, no other costs a page fault, wherever it lies. */
+static void
+test_populates (void)
+{
+  MmapProducer *producer = make_producer (address, 32 * MIB);
+  MmapConsumer *consumer = make_consumer (address);
+  MmapItem item, held;
+  guint i;
+
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  publish_frame (producer, 1, 4096);
+  next_item (consumer, &held, MMAP_NEXT_FRAME);
+  wait_until_present (producer, consumer, &held);
+
+  /* The same for a new region; one that is left at once is no trouble. */
+  for (i = 2; i < 12; i++) {
+    GError *error = NULL;
+
+    mmap_producer_set_region (producer,
+        mmap_producer_size_for ((30 + i) * MIB), 4096, NULL, &error);
+    g_assert_no_error (error);
+    publish_frame (producer, i, 4096);
+    next_item (consumer, &item, MMAP_NEXT_FRAME);
+    if (i < 11)
+      release_item (&item);
+  }
+  wait_until_present (producer, consumer, &item);
+  mmap_consumer_free (consumer);
+  check_frame (&held, 1);
+  check_frame (&item, 11);
+  release_item (&held);
+  release_item (&item);
+  end_producer (producer);
+}
+
 /* Both sides choose the same place if they are told none. */
 static void
 test_default_address (void)
@@ -465,6 +539,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer/producer-closes", test_producer_closes);
   leak_check_add_test ("/consumer/producer-closes-after-set-region",
       test_producer_closes_after_set_region);
+  leak_check_add_test ("/consumer/populates", test_populates);
   leak_check_add_test ("/consumer/default-address", test_default_address);
   result = g_test_run ();
   g_free (address);

@@ -422,7 +422,7 @@ test_old_region (void)
 
   fixture_init (&fixture, CAPACITY);
   g_assert_true (mmap_producer_set_region (fixture.producer,
-          mmap_producer_size_for (2 * CAPACITY), NULL, &error));
+          mmap_producer_size_for (2 * CAPACITY), G_MAXUINT64, NULL, &error));
   g_assert_null (gst_mmap_allocator_take_block (fixture.allocator, 100, 1,
           MMAP_ALLOC_COPY));
   memory = gst_allocator_alloc (fixture.blocks, 100, NULL);

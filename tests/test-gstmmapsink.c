@@ -5,6 +5,7 @@
  */
 #include "leak-check.h"
 #include "pipe.h"
+#include "slow-memory.h"
 
 #include <gst/allocators/allocators.h>
 #include <gst/base/gstbasesink.h>
@@ -551,6 +552,118 @@ test_file_region (void)
   assert_gone (file);
 }
 
+#define LARGE_SOURCE(n) "videotestsrc num-buffers=" #n " pattern=snow ! " \
+  "video/x-raw,format=I420,width=1920,height=1080 ! "
+
+/* While there is memory for one frame only, that is enough for the consumer to have it. The others wait for memory, and come without
+ * a copy. */
+static void
+test_first_frame_before_all (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *reference = pipe_new (LARGE_SOURCE (40) "fakesink name=out sync=false");
+  Pipe *producer = pipe_new (LARGE_SOURCE (40)
+      "mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumer = pipe_new ("mmapsrc name=src socket-path=%s ! "
+      "fakesink name=out sync=false", path);
+
+  pipe_play (reference);
+  pipe_wait_eos (reference);
+  slow_memory_set (MEMORY_COMES_ONCE);
+  pipe_play (producer);
+  pipe_play (consumer);
+  pipe_wait_frames (consumer, 1);
+  slow_memory_set (MEMORY_IS_SLOW);
+  pipe_wait_eos (consumer);
+  pipe_assert_same (reference, consumer);
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "copied"), ==, 0);
+  slow_memory_set (MEMORY_COMES);
+  pipe_free (producer);
+  pipe_free (consumer);
+  pipe_free (reference);
+}
+
+/* In PAUSED, too: upstream goes on to fill a queue. */
+static void
+test_waits_for_memory_in_paused (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new (LARGE_SOURCE (10) "queue name=queue "
+      "max-size-bytes=0 ! mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumer = pipe_new ("mmapsrc name=src socket-path=%s ! "
+      "fakesink name=out sync=false", path);
+  guint level = 0;
+
+  slow_memory_set (MEMORY_IS_SLOW);
+  pipe_set_state (producer, GST_STATE_PAUSED);
+  while (level < 9) {
+    g_usleep (1000);
+    g_object_get (pipe_get (producer, "queue"), "current-level-buffers", &level,
+        NULL);
+  }
+  pipe_play (producer);
+  pipe_play (consumer);
+  pipe_wait_eos (consumer);
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "copied"), ==, 0);
+  slow_memory_set (MEMORY_COMES);
+  pipe_free (producer);
+  pipe_free (consumer);
+}
+
+/* In any state it can be stopped while it waits for memory. */
+static void
+test_stops_while_reserving (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  guint i;
+
+  slow_memory_set (MEMORY_IS_SLOW);
+  for (i = 0; i < 12; i++) {
+    Pipe *producer = pipe_new (LARGE_SOURCE (100) "queue ! "
+        "mmapsink name=sink sync=false wait-for-connection=false "
+        "socket-path=%s", path);
+
+    if (i % 3 == 0)
+      pipe_set_state (producer, GST_STATE_PAUSED);
+    else if (i % 3 == 1)
+      pipe_set_state (producer, GST_STATE_PLAYING);
+    else
+      pipe_play (producer);
+    pipe_free (producer);
+    assert_gone (path);
+  }
+  slow_memory_set (MEMORY_COMES);
+}
+
+/* Memory that does not come later is an error as if it had not come at first, and nobody waits for it. */
+static void
+test_memory_fails (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new (LARGE_SOURCE (1000)
+      "mmapsink name=sink sync=false socket-path=%s", path);
+  Pipe *consumer = pipe_new ("mmapsrc name=src socket-path=%s ! "
+      "fakesink name=out sync=false", path);
+  g_autoptr (GError) error = NULL;
+
+  slow_memory_set (MEMORY_COMES_ONCE);
+  pipe_play (producer);
+  pipe_play (consumer);
+  pipe_wait_frames (consumer, 1);
+  slow_memory_set (MEMORY_FAILS);
+  /* The first message says what is wrong. */
+  error = pipe_wait_error (producer);
+  g_assert_error (error, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NO_SPACE_LEFT);
+  g_assert_cmpstr (error->message, ==, "No memory comes any more.");
+  /* Then the stream ends with a message of the source's. */
+  g_clear_error (&error);
+  error = pipe_wait_error (producer);
+  g_assert_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED);
+  slow_memory_set (MEMORY_COMES);
+  pipe_free (producer);
+  pipe_free (consumer);
+}
+
 static void
 test_does_not_wait (void)
 {
@@ -883,6 +996,13 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/start-errors", test_start_errors);
   leak_check_add_test ("/mmapsink/failed-preroll", test_failed_preroll);
   leak_check_add_test ("/mmapsink/file-region", test_file_region);
+  leak_check_add_test ("/mmapsink/first-frame-before-all",
+      test_first_frame_before_all);
+  leak_check_add_test ("/mmapsink/waits-for-memory-in-paused",
+      test_waits_for_memory_in_paused);
+  leak_check_add_test ("/mmapsink/stops-while-reserving",
+      test_stops_while_reserving);
+  leak_check_add_test ("/mmapsink/memory-fails", test_memory_fails);
   leak_check_add_test ("/mmapsink/does-not-wait", test_does_not_wait);
   leak_check_add_test ("/mmapsink/late-consumer-gets-eos",
       test_late_consumer_gets_eos);

@@ -364,7 +364,7 @@ test_patient (void)
           6 * G_USEC_PER_SEC, NULL, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT);
   g_clear_error (&error);
-  mmap_producer_set_region (producer, MIB, NULL, &error);
+  mmap_producer_set_region (producer, MIB, G_MAXUINT64, NULL, &error);
   g_assert_no_error (error);
   raw_take_offer (&raw);
   raw_clear (&raw);
@@ -417,7 +417,7 @@ test_unanswered_regions (void)
   scene_begin_up (&scene);
   for (i = 1; i < 30; i++) {
     mmap_producer_set_region (scene.producer,
-        mmap_producer_size_for (MIB + i * 4096), NULL, &error);
+        mmap_producer_size_for (MIB + i * 4096), G_MAXUINT64, NULL, &error);
     g_assert_no_error (error);
     scene_publish (&scene, 1);
   }

@@ -60,7 +60,8 @@ test_new (void)
       ==, MMAP_PUBLISH_FULL);
   g_assert_cmpint (mmap_producer_wait (producer, &cancel,
           mmap_producer_collect (producer), -1), ==, MMAP_WAIT_CLOSED);
-  g_assert_false (mmap_producer_set_region (producer, MIB, NULL, &error));
+  g_assert_false (mmap_producer_set_region (producer, MIB, G_MAXUINT64, NULL,
+          &error));
   check_error (&error, MMAP_ERROR_CLOSED, "");
   mmap_producer_unref (producer);
 }
@@ -277,11 +278,11 @@ test_late_joiner (void)
   /* Kept before there is a region, replaced, and moved to another region. */
   push_event (producer, MMAP_EVENT_SEGMENT, "segment");
   push_event (producer, MMAP_EVENT_CAPS, "old caps");
-  mmap_producer_set_region (producer, MIB, NULL, &error);
+  mmap_producer_set_region (producer, MIB, G_MAXUINT64, NULL, &error);
   g_assert_no_error (error);
   push_event (producer, MMAP_EVENT_CAPS, "caps");
   push_event (producer, MMAP_EVENT_EOS, "");
-  mmap_producer_set_region (producer, 2 * MIB, NULL, &error);
+  mmap_producer_set_region (producer, 2 * MIB, G_MAXUINT64, NULL, &error);
   g_assert_no_error (error);
 
   consumer = mmap_consumer_new (address, &error);
@@ -636,7 +637,7 @@ test_set_region (void)
   g_assert_true (mmap_producer_is_current (producer, block));
 
   mmap_producer_set_region (producer, mmap_producer_size_for (4 * MIB),
-      "video/x-large", &error);
+      G_MAXUINT64, "video/x-large", &error);
   g_assert_no_error (error);
   g_assert_cmpuint (mmap_producer_get_capacity (producer), >=, 4 * MIB);
   /* Memory of the old region is there as long as somebody has it. */
@@ -684,7 +685,8 @@ test_set_region_often (void)
   next_item (consumer, &item, MMAP_NEXT_CONNECTED);
   for (i = 1; i <= 10; i++) {
     mmap_producer_set_region (producer,
-        mmap_producer_size_for (MIB + i * 4096), "video/x-test", &error);
+        mmap_producer_size_for (MIB + i * 4096), G_MAXUINT64, "video/x-test",
+        &error);
     g_assert_no_error (error);
     if (i % 3 == 0)
       publish_frame (producer, i, 4096);
@@ -711,7 +713,8 @@ check_region_refused (MmapProducer * producer, guint64 size, MmapError code)
 {
   GError *error = NULL;
 
-  g_assert_false (mmap_producer_set_region (producer, size, "no", &error));
+  g_assert_false (mmap_producer_set_region (producer, size, G_MAXUINT64, "no",
+          &error));
   g_assert_error (error, MMAP_ERROR, (gint) code);
   g_error_free (error);
 }
@@ -767,7 +770,7 @@ test_file (void)
 
   g_assert_no_error (error);
   mmap_producer_start (producer);
-  mmap_producer_set_region (producer, mmap_producer_size_for (MIB),
+  mmap_producer_set_region (producer, mmap_producer_size_for (MIB), G_MAXUINT64,
       "video/x-test", &error);
   g_assert_no_error (error);
   g_assert_cmpint (g_lstat (path, &st), ==, 0);
@@ -786,7 +789,8 @@ test_file (void)
 
   for (i = 2; i < 10; i++) {
     mmap_producer_set_region (producer,
-        mmap_producer_size_for (MIB + i * 65536), "video/x-test", &error);
+        mmap_producer_size_for (MIB + i * 65536), G_MAXUINT64, "video/x-test",
+        &error);
     g_assert_no_error (error);
     publish_frame (producer, i, 65536);
     next_item (consumer, &item, MMAP_NEXT_FRAME);
@@ -849,10 +853,10 @@ make_reporting_producer (Reports * reports)
   memset (reports, 0, sizeof (*reports));
   g_mutex_init (&reports->lock);
   g_cond_init (&reports->cond);
-  mmap_producer_set_callbacks (producer, links_changed, refused, reports);
+  mmap_producer_set_callbacks (producer, links_changed, refused, NULL, reports);
   mmap_producer_start (producer);
-  mmap_producer_set_region (producer, mmap_producer_size_for (MIB), NULL,
-      &error);
+  mmap_producer_set_region (producer, mmap_producer_size_for (MIB), G_MAXUINT64,
+      NULL, &error);
   g_assert_no_error (error);
   return producer;
 }
@@ -1016,7 +1020,7 @@ test_come_and_go (void)
       push_event (producer, MMAP_EVENT_CAPS, "caps");
     if (i % 100 == 0) {
       mmap_producer_set_region (producer,
-          mmap_producer_size_for (MIB + i * 64), NULL, &error);
+          mmap_producer_size_for (MIB + i * 64), G_MAXUINT64, NULL, &error);
       g_assert_no_error (error);
     }
     if (i % 50 == 0) {
