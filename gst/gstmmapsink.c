@@ -34,28 +34,15 @@
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmappool.h"
+#include "gstmmapsizes.h"
 #include "gstmmaputil.h"
 #include "token.h"
-
-#include <gst/audio/audio.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
-/* With size=0 a region holds as many video frames as fit into this, but not fewer or more than below; chosen, untuned. */
-#define VIDEO_BYTES (128 * 1024 * 1024)
-#define VIDEO_MIN_FRAMES 8
-#define VIDEO_MAX_FRAMES 24
-/* Without a frame size to go by: audio, and anything else. A frame of more than a quarter makes it grow; chosen, untuned. */
-#define AUDIO_BYTES (4 * 1024 * 1024)
-#define OTHER_BYTES (16 * 1024 * 1024)
-#define OTHER_MIN_FRAMES 4
-/* A region for larger frames than this holds two of them. */
-#define LARGE_FRAME_BYTES (64 * 1024 * 1024)
 /* Of a region, what is reserved first, at least: less than that takes no time that could be seen. Chosen, untuned. */
 #define FIRST_BYTES (1024 * 1024)
-/* With fewer frames in the region than this there is no pool: they are needed to copy into, and for consumers to hold. */
-#define POOL_MIN_FRAMES 3
 /* Longer waits for consumers than this move the rest of a stream that is not live; chosen: less can't be seen. */
 #define STALL_MIN_NS (20 * GST_MSECOND)
 
@@ -428,45 +415,6 @@ gst_mmap_sink_make_up (GstMmapSink * self, GstBuffer * buffer)
 
 /* --- the region --- */
 
-/* Bytes of one frame of @caps as they say, or 0 if they don't. */
-static guint64
-frame_bytes (GstCaps * caps)
-{
-  GstVideoInfo info;
-
-  if (!caps || gst_caps_is_empty (caps) || !gst_caps_is_fixed (caps)
-      || !gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "video/x-raw") || !gst_video_info_from_caps (&info, caps))
-    return 0;
-  return GST_VIDEO_INFO_SIZE (&info);
-}
-
-static guint64
-round_up_page (guint64 bytes)
-{
-  return (bytes + MMAP_PAGE_BYTES - 1) / MMAP_PAGE_BYTES * MMAP_PAGE_BYTES;
-}
-
-/* Bytes of blocks that a region for @caps should hold, when a frame has @frame bytes (0: unknown); at least @least. */
-static guint64
-wanted_bytes (GstCaps * caps, guint64 frame, guint64 * least)
-{
-  guint64 bytes = OTHER_BYTES, page = round_up_page (frame);
-
-  if (frame > 0 && frame_bytes (caps) == frame) {
-    *least = POOL_MIN_FRAMES * page;
-    return page * CLAMP (VIDEO_BYTES / page, VIDEO_MIN_FRAMES,
-        VIDEO_MAX_FRAMES);
-  }
-  if (caps && gst_caps_is_fixed (caps)
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0),
-          "audio/x-raw"))
-    bytes = AUDIO_BYTES;
-  *least = page * (frame > LARGE_FRAME_BYTES ? 1 : OTHER_MIN_FRAMES);
-  return MAX (bytes, page * (frame > LARGE_FRAME_BYTES ? 2 : 2 *
-          OTHER_MIN_FRAMES));
-}
-
 /* @frame: bytes of a frame (0: unknown). Memory for one comes at once, for more of them meanwhile. */
 static gboolean
 gst_mmap_sink_set_region (GstMmapSink * self, guint64 size, guint64 frame)
@@ -491,8 +439,7 @@ static void
 gst_mmap_sink_post_too_small (GstMmapSink * self, guint64 frame,
     guint64 capacity)
 {
-  guint64 size = mmap_producer_size_for (round_up_page (frame) *
-      OTHER_MIN_FRAMES);
+  guint64 size = mmap_producer_size_for (gst_mmap_sizes_least (frame));
 
   GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
       ("A frame has %" G_GUINT64_FORMAT " bytes, but a region of size=%"
@@ -506,11 +453,11 @@ static gboolean
 gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
 {
   guint64 capacity = mmap_producer_get_capacity (self->producer);
-  guint64 least, wanted = wanted_bytes (caps, frame, &least);
+  guint64 least, wanted = gst_mmap_sizes_region (caps, frame, &least);
 
   if (self->size > 0) {
     if (capacity == 0 && !gst_mmap_sink_set_region (self, self->size,
-            MAX (frame, frame_bytes (caps))))
+            MAX (frame, gst_mmap_sizes_frame (caps))))
       return FALSE;
     capacity = mmap_producer_get_capacity (self->producer);
     if (capacity >= frame)
@@ -529,7 +476,7 @@ static gboolean
 gst_mmap_sink_ensure_region_for_caps (GstMmapSink * self, GstCaps * caps)
 {
   return gst_mmap_sink_ensure_region (self, caps,
-      self->size > 0 ? 0 : frame_bytes (caps));
+      self->size > 0 ? 0 : gst_mmap_sizes_frame (caps));
 }
 
 static gboolean
@@ -576,7 +523,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
     return FALSE;
   gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
 
-  frame = frame_bytes (caps);
+  frame = gst_mmap_sizes_frame (caps);
   if (!gst_mmap_sink_ensure_region_for_caps (self, caps))
     return FALSE;
   if (frame == 0) {
@@ -587,7 +534,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
     return TRUE;
   }
   if (need_pool && mmap_producer_get_capacity (self->producer) >=
-      POOL_MIN_FRAMES * round_up_page (frame))
+      gst_mmap_sizes_pool (frame))
     return gst_mmap_sink_add_pool (self, query, caps, frame);
   return TRUE;
 }
