@@ -798,6 +798,44 @@ test_several_consumers (void)
   pipe_free (producer);
 }
 
+/* However long both sides look before they sleep, the frames are the same; and it can be changed as they flow. */
+static void
+test_spin_time (void)
+{
+  static const gint64 times[] = { -1, 0, 1000, 5000000 };
+  const char *description = "videotestsrc num-buffers=60 pattern=snow ! "
+      "video/x-raw,width=320,height=240,format=I420";
+  Pipe *reference = pipe_new ("%s ! fakesink name=out sync=false", description);
+  guint i;
+
+  pipe_play (reference);
+  pipe_wait_eos (reference);
+  for (i = 0; i < G_N_ELEMENTS (times); i++) {
+    g_autofree char *path = pipe_socket_path ();
+    Pipe *producer =
+        pipe_new ("%s ! mmapsink name=sink sync=false size=2000000 "
+        "socket-path=%s spin-time=%" G_GINT64_FORMAT, description, path,
+        times[i]);
+    Pipe *consumer = pipe_new ("mmapsrc name=src socket-path=%s spin-time=%"
+        G_GINT64_FORMAT " ! fakesink name=out sync=false", path, times[i]);
+    g_autoptr (GstElement) src =
+        gst_bin_get_by_name (GST_BIN (consumer->pipeline), "src");
+    gint64 time;
+
+    pipe_set_state (producer, GST_STATE_PLAYING);
+    pipe_play (consumer);
+    g_object_get (src, "spin-time", &time, NULL);
+    g_assert_cmpint (time, ==, times[i]);
+    g_object_set (src, "spin-time", times[(i + 1) % G_N_ELEMENTS (times)],
+        NULL);
+    pipe_wait_eos (consumer);
+    pipe_assert_same (reference, consumer);
+    pipe_free (consumer);
+    pipe_free (producer);
+  }
+  pipe_free (reference);
+}
+
 /* Upstream keeps the buffers of the old region's pool in a queue while the region grows. */
 static void
 test_growth_with_full_queue (void)
@@ -1012,6 +1050,7 @@ add_tests (void)
   leak_check_add_test ("/mmapsink/stops-waiting-for-connection",
       test_stops_waiting_for_connection);
   leak_check_add_test ("/mmapsink/several-consumers", test_several_consumers);
+  leak_check_add_test ("/mmapsink/spin-time", test_spin_time);
   leak_check_add_test ("/mmapsink/growth-with-full-queue",
       test_growth_with_full_queue);
   leak_check_add_test ("/mmapsink/consumer-pauses", test_consumer_pauses);
