@@ -43,7 +43,7 @@ typedef struct
   guint64 size;
 } Content;
 
-static G_DEFINE_QUARK (gst - mmap - content, content);
+static G_DEFINE_QUARK (gst_mmap_content, content);
 
 static void
 content_clear (Content * content)

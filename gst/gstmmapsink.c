@@ -736,6 +736,8 @@ gst_mmap_sink_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (parent);
   guint64 offset;
 
+  /* What was announced may have been dropped. */
+  self->announced = FALSE;
   if (!gst_base_sink_get_sync (GST_BASE_SINK (self))
       && gst_mmap_sink_peek_block (self, buffer, &offset))
     gst_mmap_sink_announce (self);

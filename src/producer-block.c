@@ -212,14 +212,3 @@ mmap_block_unref (MmapBlock * block)
     mmap_producer_unref (producer);
   }
 }
-
-gboolean
-mmap_producer_is_current (MmapProducer * producer, MmapBlock * block)
-{
-  gboolean current;
-
-  g_mutex_lock (&producer->lock);
-  current = block->producer == producer && block->arena == producer->arena;
-  g_mutex_unlock (&producer->lock);
-  return current;
-}

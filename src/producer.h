@@ -164,9 +164,6 @@ mmap_block_get_data (MmapBlock * block)
   return block->region->base + block->offset;
 }
 
-/* TRUE if @block lies in the region that is offered now, so that it can be published. */
-gboolean mmap_producer_is_current (MmapProducer * producer, MmapBlock * block);
-
 /* Publishes a frame on every link.
  * @frame: what is in the block; sequence, id, kind and region_id are filled in
  * @block: (nullable): the block, of the current region, that holds frame->offset, ->size; %NULL for a frame without bytes
