@@ -18,8 +18,8 @@
  * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
  * ]|
  *
- * Virtual methods run on the streaming thread, but for unlock and state changes. The core's service thread calls
- * links_changed() and refused(), another one failed().
+ * Virtual methods run on the streaming thread, but for unlock, queries, flushes and state changes. The core's service thread calls
+ * links_changed(), refused(), accepts(), left() and message(), another one failed().
  *
  * Since: 0.1
  */
@@ -31,6 +31,7 @@
 
 #include "copy.h"
 #include "gstmmapblockallocator.h"
+#include "gstmmapconsumers.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmappool.h"
@@ -38,7 +39,7 @@
 #include "gstmmaputil.h"
 #include "token.h"
 
-GST_DEBUG_CATEGORY_STATIC (gst_mmap_sink_debug);
+GST_DEBUG_CATEGORY (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
 /* Of a region, what is reserved first, at least: less than that takes no time that could be seen. Chosen, untuned. */
@@ -58,6 +59,7 @@ enum
   PROP_TOKEN_BYTES,
   PROP_WAIT_FOR_CONNECTION,
   PROP_SPIN_TIME,
+  PROP_FORWARD_EVENTS,
   PROP_NUM_CLIENTS,
   PROP_CAPABILITIES,
   PROP_STATS,
@@ -77,10 +79,13 @@ struct _GstMmapSink
   guint token_bytes;
   gboolean wait_for_connection;
   gint64 spin_time;
+  GstMmapForward forward;
   guint num_clients;
 
   /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
   MmapProducer *producer;
+  GstMmapConsumers *consumers;  /* between start() and stop() */
+  guint64 n_flushes;            /* object lock */
   GstAllocator *allocator;      /* of the current region; object lock */
   gboolean pad_flushing;        /* object lock */
   gboolean playing;             /* object lock */
@@ -148,6 +153,28 @@ refused (const GError * reason, gpointer user_data)
   gst_mmap_post_warning (GST_ELEMENT (self), reason);
 }
 
+static void
+accepts (guint32 link_id, const char *media, gboolean answered,
+    gpointer user_data)
+{
+  gst_mmap_consumers_accepts (GST_MMAP_SINK (user_data)->consumers, link_id,
+      media, answered);
+}
+
+static void
+left (guint32 link_id, gpointer user_data)
+{
+  gst_mmap_consumers_left (GST_MMAP_SINK (user_data)->consumers, link_id);
+}
+
+static void
+message (guint32 link_id, MmapMessageKind kind, GVariant * body,
+    gpointer user_data)
+{
+  gst_mmap_consumers_message (GST_MMAP_SINK (user_data)->consumers, link_id,
+      kind, body);
+}
+
 /* A thread of the producer's that reserves memory. */
 static void
 failed (const GError * reason, gpointer user_data)
@@ -157,9 +184,14 @@ failed (const GError * reason, gpointer user_data)
 
 /* --- life --- */
 
+static gboolean gst_mmap_sink_stop (GstBaseSink * sink);
+
 static gboolean
 gst_mmap_sink_start (GstBaseSink * sink)
 {
+  static const MmapProducerCallbacks callbacks = {
+    links_changed, refused, failed, accepts, left, message
+  };
   GstMmapSink *self = GST_MMAP_SINK (sink);
   g_autoptr (GError) error = NULL;
   MmapProducer *producer, *old;
@@ -183,12 +215,17 @@ gst_mmap_sink_start (GstBaseSink * sink)
   old = self->producer;
   self->producer = producer;
   mmap_producer_set_spin_time (producer, self->spin_time);
+  self->consumers = gst_mmap_consumers_new (GST_BASE_SINK_PAD (self), producer);
+  gst_mmap_consumers_set_forward (self->consumers, self->forward);
   GST_OBJECT_UNLOCK (self);
   g_clear_pointer (&old, mmap_producer_unref);
 
-  mmap_producer_set_callbacks (producer, links_changed, refused, failed, self);
-  mmap_producer_start (producer);
-  return TRUE;
+  mmap_producer_set_callbacks (producer, &callbacks, self);
+  if (mmap_producer_start (producer, &error))
+    return TRUE;
+  gst_mmap_post_error (GST_ELEMENT (self), error);
+  gst_mmap_sink_stop (sink);
+  return FALSE;
 }
 
 /* Upstream threads, which are not in our virtual methods, wait for consumers to give blocks back only while we play: in PAUSED there
@@ -253,9 +290,14 @@ static gboolean
 gst_mmap_sink_stop (GstBaseSink * sink)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
+  GstMmapConsumers *consumers;
 
   gst_mmap_sink_take_allocator (self, NULL);
   mmap_producer_close (self->producer);
+  GST_OBJECT_LOCK (self);
+  consumers = g_steal_pointer (&self->consumers);
+  GST_OBJECT_UNLOCK (self);
+  gst_mmap_consumers_free (consumers);
   g_clear_pointer (&self->media, g_free);
   gst_mmap_anchor_clear (&self->anchor);
   gst_mmap_sink_forget_stall (self);
@@ -343,21 +385,77 @@ gst_mmap_sink_wait_in_event (GstMmapSink * self, guint64 serial)
 }
 
 static GstFlowReturn
-gst_mmap_sink_push_event (GstMmapSink * self, MmapEventKind kind,
-    gconstpointer data, gsize size, gboolean in_event)
+gst_mmap_sink_push_wire (GstMmapSink * self, const MmapEvent * wire,
+    gboolean in_event)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
   while (flow == GST_FLOW_OK) {
     guint64 serial = mmap_producer_collect (self->producer);
+    MmapPublishResult result = mmap_producer_push_event (self->producer, wire);
 
-    if (mmap_producer_push_event (self->producer, kind, data,
-            size) == MMAP_PUBLISH_OK)
+    if (result == MMAP_PUBLISH_OK)
       break;
+    if (result == MMAP_PUBLISH_TOO_LARGE) {
+      GST_ELEMENT_WARNING (self, RESOURCE, NO_SPACE_LEFT,
+          ("An event of %" G_GSIZE_FORMAT " bytes was not sent: the region is "
+              "too small, or there are too many such events. Set size to more.",
+              wire->size), ("%s", wire->name));
+      break;
+    }
     flow = in_event ? gst_mmap_sink_wait_in_event (self, serial) :
         gst_mmap_sink_wait (self, serial);
   }
   return flow;
+}
+
+/* The machine's monotonic clock at running time 0; MMAP_TIME_NONE if it is not known. */
+static guint64
+gst_mmap_sink_get_anchor (GstMmapSink * self)
+{
+  GstClockTime anchor = gst_mmap_anchor_get (&self->anchor,
+      GST_ELEMENT (self));
+
+  return GST_CLOCK_TIME_IS_VALID (anchor) ?
+      anchor + gst_base_sink_get_ts_offset (GST_BASE_SINK (self)) :
+      MMAP_TIME_NONE;
+}
+
+/* Later consumers get the sticky events in the order in which GStreamer wants them. */
+static guint32
+order_of (GstEventType type)
+{
+  return type >> GST_EVENT_NUM_SHIFT;
+}
+
+/* @event as the consumers see it; in their ring. */
+static GstFlowReturn
+gst_mmap_sink_push_event (GstMmapSink * self, GstEvent * event,
+    gboolean in_event)
+{
+  GstEventType type = GST_EVENT_TYPE (event);
+  const GstStructure *structure = gst_event_get_structure (event);
+  g_autoptr (GVariant) dict = NULL, normal = NULL;
+  GVariantDict builder;
+  MmapEvent wire = { type, gst_event_get_seqnum (event), 0, NULL, NULL, 0 };
+
+  g_variant_dict_init (&builder, NULL);
+  if (!gst_mmap_event_to_dict (event, 0, &builder)) {
+    GST_INFO_OBJECT (self, "stays here: %" GST_PTR_FORMAT, event);
+    g_variant_dict_clear (&builder);
+    return GST_FLOW_OK;
+  }
+  dict = g_variant_ref_sink (g_variant_dict_end (&builder));
+  normal = g_variant_get_normal_form (dict);
+  wire.data = g_variant_get_data (normal);
+  wire.size = g_variant_get_size (normal);
+  wire.anchor = gst_mmap_sink_get_anchor (self);
+  wire.latency = gst_base_sink_get_latency (GST_BASE_SINK (self));
+  if (GST_EVENT_IS_STICKY (event))
+    wire.order = order_of (type);
+  if (type & GST_EVENT_TYPE_STICKY_MULTI && structure)
+    wire.name = gst_structure_get_name (structure);
+  return gst_mmap_sink_push_wire (self, &wire, in_event);
 }
 
 static gboolean
@@ -483,14 +581,51 @@ static gboolean
 gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
+  MmapEvent wire = { MMAP_EVENT_CAPS, 0, order_of (GST_EVENT_CAPS) };
+  GstFlowReturn flow;
 
   g_free (self->media);
   self->media = gst_caps_to_string (caps);
+  wire.data = self->media;
+  wire.size = strlen (self->media);
   if (!gst_mmap_sink_ensure_region_for_caps (self, caps))
     return FALSE;
   /* In order: after the last frame of the old caps, before the first of the new. */
-  return gst_mmap_sink_push_event (self, MMAP_EVENT_CAPS, self->media,
-      strlen (self->media), TRUE) == GST_FLOW_OK;
+  gst_mmap_consumers_begin_caps (self->consumers, caps);
+  flow = gst_mmap_sink_push_wire (self, &wire, TRUE);
+  gst_mmap_consumers_end_caps (self->consumers);
+  return flow == GST_FLOW_OK;
+}
+
+static GstCaps *
+gst_mmap_sink_get_caps (GstBaseSink * sink, GstCaps * filter)
+{
+  GstMmapSink *self = GST_MMAP_SINK (sink);
+  GstCaps *caps = NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (self->consumers)
+    caps = gst_mmap_consumers_get_caps (self->consumers, filter);
+  GST_OBJECT_UNLOCK (self);
+  if (caps)
+    return caps;
+  return filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+}
+
+static gboolean
+gst_mmap_sink_query (GstBaseSink * sink, GstQuery * query)
+{
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_ACCEPT_CAPS:
+      /* What upstream decides: a consumer that can't take it is not upstream's fault. */
+      gst_query_set_accept_caps_result (query, TRUE);
+      return TRUE;
+    case GST_QUERY_DRAIN:
+      /* What consumers still hold doesn't keep upstream from making another pool. */
+      return TRUE;
+    default:
+      return GST_BASE_SINK_CLASS (parent_class)->query (sink, query);
+  }
 }
 
 static gboolean
@@ -541,17 +676,19 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
 
 /* --- frames and events --- */
 
-/* With wait-for-connection, waits for a consumer. */
+/* With wait-for-connection, waits for a consumer, unless one waits for another frame than this, with other caps. */
 static GstFlowReturn
 gst_mmap_sink_wait_for_link (GstMmapSink * self)
 {
   GstFlowReturn flow = GST_FLOW_OK;
 
   while (flow == GST_FLOW_OK && self->wait_for_connection
-      && mmap_producer_get_n_links (self->producer) == 0) {
+      && mmap_producer_get_n_ready (self->producer) == 0
+      && !gst_mmap_consumers_have_unfit (self->consumers)) {
     guint64 serial = mmap_producer_collect (self->producer);
 
-    if (mmap_producer_get_n_links (self->producer) == 0)
+    if (mmap_producer_get_n_ready (self->producer) == 0
+        && !gst_mmap_consumers_have_unfit (self->consumers))
       flow = gst_mmap_sink_wait (self, serial);
   }
   return flow;
@@ -647,18 +784,6 @@ gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
   return flow;
 }
 
-static void
-gst_mmap_sink_stamp (GstMmapSink * self, MmapDescriptor * frame)
-{
-  GstBaseSink *sink = GST_BASE_SINK (self);
-  GstClockTime anchor = gst_mmap_anchor_get (&self->anchor,
-      GST_ELEMENT (self));
-
-  if (GST_CLOCK_TIME_IS_VALID (anchor))
-    frame->anchor = anchor + gst_base_sink_get_ts_offset (sink);
-  frame->latency = gst_base_sink_get_latency (sink);
-}
-
 /* A frame is sent next: neither copied nor waited for. */
 static void
 gst_mmap_sink_announce (GstMmapSink * self)
@@ -688,7 +813,8 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
   gst_mmap_sink_announce (self);
   self->announced = FALSE;
   gst_mmap_frame_describe (buffer, &frame);
-  gst_mmap_sink_stamp (self, &frame);
+  frame.anchor = gst_mmap_sink_get_anchor (self);
+  frame.latency = gst_base_sink_get_latency (GST_BASE_SINK (self));
   frame.size = size;
   if (copy) {
     frame.offset = block->offset;
@@ -754,19 +880,114 @@ gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
   if (flow != GST_FLOW_OK)
     return flow;
   gst_mmap_sink_make_up (self, buffer);
-  return gst_mmap_sink_send (self, buffer);
+  flow = gst_mmap_sink_send (self, buffer);
+  if (flow == GST_FLOW_OK) {
+    gst_mmap_consumers_have_unfit (self->consumers);
+    gst_mmap_consumers_published (self->consumers,
+        !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT));
+  }
+  return flow;
 }
 
-static gboolean
+/* --- events --- */
+
+static GstFlowReturn
 gst_mmap_sink_push_segment (GstMmapSink * self, GstEvent * event)
 {
+  MmapEvent wire = { MMAP_EVENT_SEGMENT, gst_event_get_seqnum (event),
+    order_of (GST_EVENT_SEGMENT)
+  };
   const GstSegment *segment;
-  MmapSegment wire;
+  MmapSegment data;
 
   gst_event_parse_segment (event, &segment);
-  gst_mmap_segment_to_wire (segment, &wire);
-  return gst_mmap_sink_push_event (self, MMAP_EVENT_SEGMENT, &wire,
-      sizeof wire, TRUE) == GST_FLOW_OK;
+  gst_mmap_segment_to_wire (segment, &data);
+  wire.data = &data;
+  wire.size = sizeof data;
+  return gst_mmap_sink_push_wire (self, &wire, TRUE);
+}
+
+static GVariantDict *
+message_new (GstEvent * event, GVariantDict * dict)
+{
+  g_variant_dict_init (dict, NULL);
+  gst_mmap_event_to_dict (event, 0, dict);
+  g_variant_dict_insert (dict, "type", "u", (guint32) GST_EVENT_TYPE (event));
+  g_variant_dict_insert (dict, "seqnum", "u", gst_event_get_seqnum (event));
+  return dict;
+}
+
+/* What consumers are to hear at once, whatever they have not read yet. */
+static void
+gst_mmap_sink_send_event (GstMmapSink * self, GstEvent * event)
+{
+  GVariantDict dict;
+
+  mmap_producer_send (self->producer, 0, MMAP_MESSAGE_EVENT,
+      g_variant_dict_end (message_new (event, &dict)));
+}
+
+static void
+gst_mmap_sink_flush_start (GstMmapSink * self, GstEvent * event)
+{
+  gst_mmap_sink_set_flag (self, &self->pad_flushing, TRUE);
+  gst_mmap_sink_send_event (self, event);
+}
+
+static void
+gst_mmap_sink_flush_stop (GstMmapSink * self, GstEvent * event)
+{
+  GVariantDict dict;
+  guint64 number;
+
+  gst_mmap_sink_set_flag (self, &self->pad_flushing, FALSE);
+  gst_mmap_sink_forget_stall (self);
+  mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
+  mmap_producer_forget_event (self->producer, MMAP_EVENT_SEGMENT);
+  mmap_producer_forget_event (self->producer, GST_EVENT_STREAM_GROUP_DONE);
+  GST_OBJECT_LOCK (self);
+  number = ++self->n_flushes;
+  GST_OBJECT_UNLOCK (self);
+  message_new (event, &dict);
+  g_variant_dict_insert (&dict, "flush", "t", number);
+  mmap_producer_push_flush (self->producer, number, g_variant_dict_end (&dict));
+}
+
+static void
+gst_mmap_sink_stream_start (GstMmapSink * self)
+{
+  mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
+  mmap_producer_forget_event (self->producer, GST_EVENT_STREAM_GROUP_DONE);
+}
+
+/* FALSE: a serialised event could not be sent, because the pad is flushing. */
+static gboolean
+gst_mmap_sink_forward_event (GstMmapSink * self, GstEvent * event)
+{
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_CAPS:
+    case GST_EVENT_EOS:
+    case GST_EVENT_GAP:
+      /* See set_caps() and wait_event(). */
+      return TRUE;
+    case GST_EVENT_SEGMENT:
+      return gst_mmap_sink_push_segment (self, event) == GST_FLOW_OK;
+    case GST_EVENT_FLUSH_START:
+      gst_mmap_sink_flush_start (self, event);
+      return TRUE;
+    case GST_EVENT_FLUSH_STOP:
+      gst_mmap_sink_flush_stop (self, event);
+      return TRUE;
+    case GST_EVENT_STREAM_START:
+      gst_mmap_sink_stream_start (self);
+      break;
+    default:
+      break;
+  }
+  if (GST_EVENT_IS_SERIALIZED (event))
+    return gst_mmap_sink_push_event (self, event, TRUE) == GST_FLOW_OK;
+  gst_mmap_sink_send_event (self, event);
+  return TRUE;
 }
 
 static gboolean
@@ -774,41 +995,31 @@ gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
 
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_SEGMENT:
-      if (!gst_mmap_sink_push_segment (self, event)) {
-        gst_event_unref (event);
-        return FALSE;
-      }
-      break;
-    case GST_EVENT_FLUSH_START:
-      gst_mmap_sink_set_flag (self, &self->pad_flushing, TRUE);
-      break;
-    case GST_EVENT_FLUSH_STOP:
-      gst_mmap_sink_set_flag (self, &self->pad_flushing, FALSE);
-      gst_mmap_sink_forget_stall (self);
-      mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
-      break;
-    case GST_EVENT_STREAM_START:
-      mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
-      break;
-    default:
-      break;
+  if (!gst_mmap_sink_forward_event (self, event)) {
+    gst_event_unref (event);
+    return FALSE;
   }
   return GST_BASE_SINK_CLASS (parent_class)->event (sink, event);
 }
 
-/* The end goes to consumers once it was waited for, and before the application hears of it and ends the pipeline. */
+/* The end, or a gap, goes to consumers once it was waited for; the end before the application hears of it and ends the pipeline. */
 static GstFlowReturn
 gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
+  MmapEvent wire = { MMAP_EVENT_EOS, gst_event_get_seqnum (event),
+    order_of (GST_EVENT_EOS)
+  };
   GstFlowReturn flow =
       GST_BASE_SINK_CLASS (parent_class)->wait_event (sink, event);
 
-  if (flow != GST_FLOW_OK || GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+  if (flow != GST_FLOW_OK)
     return flow;
-  flow = gst_mmap_sink_push_event (self, MMAP_EVENT_EOS, NULL, 0, FALSE);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_GAP)
+    return gst_mmap_sink_push_event (self, event, FALSE);
+  if (GST_EVENT_TYPE (event) != GST_EVENT_EOS)
+    return flow;
+  flow = gst_mmap_sink_push_wire (self, &wire, FALSE);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   return flow;
 }
@@ -906,6 +1117,9 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
       break;
+    case PROP_FORWARD_EVENTS:
+      g_value_set_flags (value, self->forward);
+      break;
     case PROP_NUM_CLIENTS:
       g_value_set_uint (value, self->num_clients);
       break;
@@ -948,6 +1162,11 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       self->spin_time = g_value_get_int64 (value);
       if (self->producer)
         mmap_producer_set_spin_time (self->producer, self->spin_time);
+      break;
+    case PROP_FORWARD_EVENTS:
+      self->forward = g_value_get_flags (value);
+      if (self->consumers)
+        gst_mmap_consumers_set_forward (self->consumers, self->forward);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -1034,6 +1253,15 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "microseconds as long as that pays, 0 = not at all)",
       MMAP_SPIN_ADAPTIVE, MMAP_SPIN_MAX_NS, MMAP_SPIN_ADAPTIVE, playing);
   /**
+   * GstMmapSink:forward-events:
+   *
+   * What consumers say that is handed on to the elements before the sink: see #GstMmapForward.
+   */
+  properties[PROP_FORWARD_EVENTS] = g_param_spec_flags ("forward-events",
+      "Forward events", "Upstream events and queries of consumers that are "
+      "handed on to the producer's pipeline", GST_TYPE_MMAP_FORWARD,
+      GST_MMAP_FORWARD_ALL, playing);
+  /**
    * GstMmapSink:num-clients:
    *
    * Consumers that are connected now; notified.
@@ -1087,7 +1315,9 @@ gst_mmap_sink_class_init (GstMmapSinkClass * klass)
   sink_class->stop = gst_mmap_sink_stop;
   sink_class->unlock = gst_mmap_sink_unlock;
   sink_class->unlock_stop = gst_mmap_sink_unlock_stop;
+  sink_class->get_caps = gst_mmap_sink_get_caps;
   sink_class->set_caps = gst_mmap_sink_set_caps;
+  sink_class->query = gst_mmap_sink_query;
   sink_class->propose_allocation = gst_mmap_sink_propose_allocation;
   sink_class->event = gst_mmap_sink_event;
   sink_class->wait_event = gst_mmap_sink_wait_event;
@@ -1102,6 +1332,7 @@ gst_mmap_sink_init (GstMmapSink * self)
   self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
   self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;
   self->spin_time = MMAP_SPIN_ADAPTIVE;
+  self->forward = GST_MMAP_FORWARD_ALL;
   self->base_chain = GST_PAD_CHAINFUNC (GST_BASE_SINK_PAD (self));
   gst_pad_set_chain_function (GST_BASE_SINK_PAD (self), gst_mmap_sink_chain);
   /* A last sample would keep a block of the region. */

@@ -17,7 +17,8 @@
  * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
  * ]|
  *
- * create() runs on the streaming thread and is the only one that touches the consumer, but for unlock() and properties.
+ * create() runs on the streaming thread, and is the only one that receives frames. The consumer's own thread calls message() and asked();
+ * upstream events and queries come from anywhere.
  *
  * Since: 0.1
  */
@@ -30,6 +31,7 @@
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmapitempool.h"
+#include "gstmmapquery.h"
 #include "gstmmaputil.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
@@ -37,6 +39,15 @@ GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
 
 /* A difference between two clocks that has changed by less than this is taken for an inexact reading; chosen: can't be heard. */
 #define ANCHOR_TOLERANCE_NS (GST_MSECOND)
+
+/* How long an answer of the producer's pipeline is waited for; chosen: a seek may have to read a file. */
+#define QUERY_TIMEOUT_US (G_USEC_PER_SEC)
+#define EVENT_TIMEOUT_US (10 * G_USEC_PER_SEC)
+/* How long after the mark of a flush the message that tells of it may come; chosen: they were sent together. */
+#define FLUSH_TIMEOUT_US (G_USEC_PER_SEC)
+
+/* How often the lock of the pipeline's state is looked at; chosen: nobody sees it, and who has it has it for a moment. */
+#define STATE_LOCK_INTERVAL_US 500
 
 #define DEFAULT_IS_LIVE TRUE
 
@@ -73,12 +84,31 @@ struct _GstMmapSrc
   GstSegment segment;           /* the producer's */
   gboolean have_segment;
   gboolean new_segment;
-  GstClockTimeDiff shift;       /* that was applied to it */
+  GstClockTimeDiff shift;       /* that was applied to it; object lock where other threads look */
+  guint32 segment_seqnum;
+  guint32 eos_seqnum;
+  gboolean have_stream_start;
+  gboolean own_event;           /* see on_event() */
+  gboolean wait_key_unit;       /* the stream was entered in the middle */
+  gboolean asked_key_unit;
+  gboolean told_wishes;
+  guint64 link;                 /* see mmap_consumer_get_link() */
+  guint64 flush_seen;           /* the last mark of a flush in the link's ring */
   GstMmapAnchor anchor;
 
   gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
   GstClockTime probe_dts;
   gulong no_caps_probe;         /* see drop_query_without_caps() */
+
+  GMutex flush_lock;
+  GCond flush_cond;
+  gboolean unlocked;            /* between unlock() and unlock_stop() */
+  guint64 flush_link;           /* the link of the last flush that was heard of, and its number */
+  guint64 flush_heard;
+
+  gint n_seeks;                 /* atomic: threads that wait for the producer to seek */
+  gint stopping;                /* atomic */
+  guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
 
   gboolean downstream_has_video_meta;
   guint64 latency;              /* of the producing pipeline; object lock */
@@ -119,9 +149,178 @@ gst_mmap_src_remove_no_caps_probe (GstMmapSrc * self)
   self->no_caps_probe = 0;
 }
 
+static gboolean gst_mmap_src_stop (GstBaseSrc * src);
+
+/* Returns: (transfer full) (nullable) */
+static MmapConsumer *
+gst_mmap_src_dup_consumer (GstMmapSrc * self)
+{
+  MmapConsumer *consumer;
+
+  GST_OBJECT_LOCK (self);
+  consumer = self->consumer ? mmap_consumer_ref (self->consumer) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  return consumer;
+}
+
+static GstClockTimeDiff
+gst_mmap_src_read_shift (GstMmapSrc * self)
+{
+  GstClockTimeDiff shift;
+
+  GST_OBJECT_LOCK (self);
+  shift = self->shift;
+  GST_OBJECT_UNLOCK (self);
+  return shift;
+}
+
+/* --- the consumer's own thread --- */
+
+/* Tells the producer what downstream accepts. Also on the streaming thread. */
+static void
+asked (gpointer user_data)
+{
+  GstMmapSrc *self = user_data;
+  MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
+  GstCaps *caps = gst_pad_peer_query_caps (GST_BASE_SRC_PAD (self), NULL);
+  g_autofree gchar *media = gst_caps_is_any (caps) ? NULL :
+      gst_caps_to_string (caps);
+
+  GST_DEBUG_OBJECT (self, "downstream accepts %" GST_PTR_FORMAT, caps);
+  gst_caps_unref (caps);
+  if (consumer) {
+    mmap_consumer_set_media (consumer, media);
+    mmap_consumer_unref (consumer);
+  }
+}
+
+/* Returns: (transfer full): the pipeline */
+static GstElement *
+gst_mmap_src_get_toplevel (GstMmapSrc * self)
+{
+  GstObject *top = gst_object_ref (GST_OBJECT (self)), *parent;
+
+  while ((parent = gst_object_get_parent (top))) {
+    gst_object_unref (top);
+    top = parent;
+  }
+  return GST_ELEMENT (top);
+}
+
+/* As an application's seek does it: no change of the pipeline's state comes between. (A sink loses its state as it is flushed; if the
+ * pipeline is just about to go to PLAYING, it would never get there.) Who seeks, has the lock, and waits for us.
+ * @event: (transfer full): the base class stops or starts the streaming thread */
+static void
+gst_mmap_src_flush (GstMmapSrc * self, GstEvent * event)
+{
+  GstElement *pipeline = gst_mmap_src_get_toplevel (self);
+  gboolean locked;
+
+  while (!(locked = GST_STATE_TRYLOCK (pipeline))
+      && !g_atomic_int_get (&self->n_seeks)
+      && !g_atomic_int_get (&self->stopping))
+    g_usleep (STATE_LOCK_INTERVAL_US);
+  gst_element_send_event (GST_ELEMENT (self), event);
+  if (locked)
+    GST_STATE_UNLOCK (pipeline);
+  gst_object_unref (pipeline);
+}
+
+/* @event: (transfer full) */
+static void
+gst_mmap_src_flush_start (GstMmapSrc * self, guint64 link, GstEvent * event)
+{
+  self->flushing_link = link;
+  gst_mmap_src_flush (self, event);
+}
+
+/* The streaming thread starts again; then it drops what comes before the mark of this flush. @event: (transfer full) */
+static void
+gst_mmap_src_flush_stop (GstMmapSrc * self, guint64 link, guint64 number,
+    GstEvent * event)
+{
+  g_mutex_lock (&self->flush_lock);
+  self->flush_link = link;
+  self->flush_heard = number;
+  g_cond_broadcast (&self->flush_cond);
+  g_mutex_unlock (&self->flush_lock);
+  /* It was flushing already when the link came up: downstream has got nothing that is to be dropped. */
+  if (self->flushing_link != link) {
+    gst_event_unref (event);
+    return;
+  }
+  self->flushing_link = 0;
+  gst_mmap_src_flush (self, event);
+}
+
+static void
+message (guint64 link, GVariant * body, gpointer user_data)
+{
+  GstMmapSrc *self = user_data;
+  guint32 type = 0, seqnum = 0;
+  guint64 number = 0;
+  GstEvent *event;
+
+  g_variant_lookup (body, "type", "u", &type);
+  g_variant_lookup (body, "seqnum", "u", &seqnum);
+  g_variant_lookup (body, "flush", "t", &number);
+  event = gst_mmap_event_from_variant (type, seqnum,
+      gst_mmap_src_read_shift (self), body);
+  if (!event || !GST_EVENT_IS_DOWNSTREAM (event)
+      || (GST_EVENT_IS_SERIALIZED (event) && type != GST_EVENT_FLUSH_STOP)) {
+    GST_WARNING_OBJECT (self, "an event of type %u makes no sense", type);
+    g_clear_pointer (&event, gst_event_unref);
+    return;
+  }
+  GST_DEBUG_OBJECT (self, "from the producer: %" GST_PTR_FORMAT, event);
+  if (type == GST_EVENT_FLUSH_START)
+    gst_mmap_src_flush_start (self, link, event);
+  else if (type == GST_EVENT_FLUSH_STOP)
+    gst_mmap_src_flush_stop (self, link, number, event);
+  else
+    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+}
+
+/* The streaming thread, which is to meet the next producer, would never start again. */
+static void
+closed (guint64 link, gpointer user_data)
+{
+  GstMmapSrc *self = user_data;
+
+  if (self->flushing_link == link)
+    gst_mmap_src_flush_stop (self, link, 0, gst_event_new_flush_stop (TRUE));
+}
+
+/* --- life, continued --- */
+
+/* What the base class makes up by itself is not what the producer has sent: stream-start and segment are dropped, unless they are ours; EOS
+ * gets its sequence number. */
+static GstPadProbeReturn
+on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMmapSrc *self = data;
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_STREAM_START:
+    case GST_EVENT_SEGMENT:
+      return self->own_event ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+    case GST_EVENT_EOS:
+      if (self->eos_seqnum == GST_SEQNUM_INVALID)
+        return GST_PAD_PROBE_OK;
+      event = gst_event_make_writable (event);
+      gst_event_set_seqnum (event, self->eos_seqnum);
+      GST_PAD_PROBE_INFO_DATA (info) = event;
+      return GST_PAD_PROBE_OK;
+    default:
+      return GST_PAD_PROBE_OK;
+  }
+}
+
 static gboolean
 gst_mmap_src_start (GstBaseSrc * src)
 {
+  static const MmapConsumerCallbacks callbacks = { message, closed, asked };
   GstMmapSrc *self = GST_MMAP_SRC (src);
   g_autoptr (GError) error = NULL;
   MmapConsumer *consumer;
@@ -137,6 +336,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   self->consumer = consumer;
   mmap_consumer_set_spin_time (consumer, self->spin_time);
   self->latency = 0;
+  self->shift = 0;
   GST_OBJECT_UNLOCK (self);
   self->pool = gst_mmap_item_pool_new ();
   gst_video_info_init (&self->info);
@@ -144,9 +344,20 @@ gst_mmap_src_start (GstBaseSrc * src)
   self->have_segment = FALSE;
   self->discont = TRUE;
   self->copied = 0;
+  self->have_stream_start = FALSE;
+  self->eos_seqnum = GST_SEQNUM_INVALID;
+  self->told_wishes = FALSE;
+  self->unlocked = FALSE;
+  self->flush_link = 0;
+  self->flushing_link = 0;
+  g_atomic_int_set (&self->stopping, FALSE);
   self->no_caps_probe = gst_pad_add_probe (GST_BASE_SRC_PAD (self),
       GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM, drop_query_without_caps, self, NULL);
-  return TRUE;
+  if (mmap_consumer_start (consumer, &callbacks, self, &error))
+    return TRUE;
+  gst_mmap_post_error (GST_ELEMENT (self), error);
+  gst_mmap_src_stop (src);
+  return FALSE;
 }
 
 static gboolean
@@ -155,6 +366,7 @@ gst_mmap_src_stop (GstBaseSrc * src)
   GstMmapSrc *self = GST_MMAP_SRC (src);
   MmapConsumer *consumer;
 
+  g_atomic_int_set (&self->stopping, TRUE);
   GST_OBJECT_LOCK (self);
   consumer = g_steal_pointer (&self->consumer);
   mmap_consumer_get_stats (consumer, &self->past);
@@ -168,24 +380,29 @@ gst_mmap_src_stop (GstBaseSrc * src)
   return TRUE;
 }
 
+static void
+gst_mmap_src_set_unlocked (GstMmapSrc * self, gboolean unlocked)
+{
+  g_mutex_lock (&self->flush_lock);
+  self->unlocked = unlocked;
+  g_cond_broadcast (&self->flush_cond);
+  g_mutex_unlock (&self->flush_lock);
+  /* A flush event may come in READY. */
+  if (self->consumer)
+    mmap_consumer_set_cancelled (self->consumer, unlocked);
+}
+
 static gboolean
 gst_mmap_src_unlock (GstBaseSrc * src)
 {
-  GstMmapSrc *self = GST_MMAP_SRC (src);
-
-  /* A flush event may come in READY. */
-  if (self->consumer)
-    mmap_consumer_set_cancelled (self->consumer, TRUE);
+  gst_mmap_src_set_unlocked (GST_MMAP_SRC (src), TRUE);
   return TRUE;
 }
 
 static gboolean
 gst_mmap_src_unlock_stop (GstBaseSrc * src)
 {
-  GstMmapSrc *self = GST_MMAP_SRC (src);
-
-  if (self->consumer)
-    mmap_consumer_set_cancelled (self->consumer, FALSE);
+  gst_mmap_src_set_unlocked (GST_MMAP_SRC (src), FALSE);
   return TRUE;
 }
 
@@ -208,12 +425,25 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
       frame->anchor & G_MAXINT64 >> 1);
 }
 
+/* @event: (transfer full): see on_event() */
+static gboolean
+gst_mmap_src_push_own (GstMmapSrc * self, GstEvent * event)
+{
+  gboolean pushed;
+
+  self->own_event = TRUE;
+  pushed = gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+  self->own_event = FALSE;
+  return pushed;
+}
+
 /* The producer's segment, so that its running times are the same instants here. */
 static gboolean
 gst_mmap_src_push_segment (GstMmapSrc * self)
 {
   GstBaseSrc *src = GST_BASE_SRC (self);
   GstSegment segment = self->segment;
+  GstEvent *event;
 
   if (segment.format == GST_FORMAT_TIME && self->shift != 0)
     gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
@@ -225,7 +455,13 @@ gst_mmap_src_push_segment (GstMmapSrc * self)
     gst_segment_init (&src->segment, segment.format);
     GST_OBJECT_UNLOCK (self);
   }
-  return gst_base_src_new_segment (src, &segment);
+  if (!gst_base_src_new_segment (src, &segment))
+    return FALSE;
+  /* Now, not with the next buffer: a gap or another event may come before it. */
+  event = gst_event_new_segment (&segment);
+  if (self->segment_seqnum != GST_SEQNUM_INVALID)
+    gst_event_set_seqnum (event, self->segment_seqnum);
+  return gst_mmap_src_push_own (self, event);
 }
 
 static gboolean
@@ -246,8 +482,37 @@ gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
           && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))
     return TRUE;
   self->new_segment = FALSE;
+  GST_OBJECT_LOCK (self);
   self->shift = shift;
+  GST_OBJECT_UNLOCK (self);
   return gst_mmap_src_push_segment (self);
+}
+
+/* --- upstream --- */
+
+/* Asks the producer's pipeline. */
+static gboolean
+gst_mmap_src_ask_producer (GstMmapSrc * self, GstQuery * query)
+{
+  MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
+  g_autoptr (GVariant) result = NULL;
+  gboolean handled = FALSE;
+  GVariantDict body;
+
+  g_variant_dict_init (&body, NULL);
+  if (consumer && gst_mmap_query_to_dict (query, &body)) {
+    g_variant_dict_insert (&body, "type", "u",
+        (guint32) GST_QUERY_TYPE (query));
+    result =
+        mmap_consumer_call (consumer, MMAP_MESSAGE_QUERY, &body,
+        QUERY_TIMEOUT_US);
+  } else {
+    g_variant_dict_clear (&body);
+  }
+  g_clear_pointer (&consumer, mmap_consumer_unref);
+  if (result)
+    g_variant_lookup (result, "handled", "b", &handled);
+  return handled && gst_mmap_query_set_answer (query, result);
 }
 
 static gboolean
@@ -265,7 +530,98 @@ gst_mmap_src_query (GstBaseSrc * src, GstQuery * query)
         GST_CLOCK_TIME_NONE);
     return TRUE;
   }
-  return GST_BASE_SRC_CLASS (parent_class)->query (src, query);
+  return gst_mmap_src_ask_producer (self, query)
+      || GST_BASE_SRC_CLASS (parent_class)->query (src, query);
+}
+
+static void
+gst_mmap_src_send_qos (GstMmapSrc * self, MmapConsumer * consumer,
+    GstEvent * event)
+{
+  GstClockTimeDiff diff, shift = gst_mmap_src_read_shift (self);
+  GstClockTime timestamp;
+  gdouble proportion;
+  GstQOSType type;
+  MmapQos qos = { 0, };
+
+  gst_event_parse_qos (event, &type, &proportion, &diff, &timestamp);
+  /* Before the producer's running time 0: nothing that it knows. */
+  if (shift > 0 && timestamp < (GstClockTime) shift)
+    return;
+  qos.type = type;
+  qos.proportion = proportion;
+  qos.diff = diff;
+  qos.timestamp = GST_CLOCK_TIME_IS_VALID (timestamp) ? timestamp - shift :
+      timestamp;
+  mmap_consumer_send_qos (consumer, &qos);
+}
+
+/* Hands an event to the producer's pipeline, and waits for what becomes of it. */
+static gboolean
+gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
+    GstEvent * event)
+{
+  g_autoptr (GVariant) result = NULL;
+  gboolean handled = FALSE;
+  GVariantDict body;
+
+  g_variant_dict_init (&body, NULL);
+  if (!gst_mmap_event_to_dict (event, -gst_mmap_src_read_shift (self), &body)) {
+    g_variant_dict_clear (&body);
+    return FALSE;
+  }
+  g_variant_dict_insert (&body, "type", "u", (guint32) GST_EVENT_TYPE (event));
+  g_variant_dict_insert (&body, "seqnum", "u", gst_event_get_seqnum (event));
+  /* Only of a seek somebody wants to know: others come often, and from threads that have other things to do. */
+  if (GST_EVENT_TYPE (event) != GST_EVENT_SEEK)
+    return mmap_consumer_send (consumer, MMAP_MESSAGE_EVENT,
+        g_variant_dict_end (&body));
+  g_atomic_int_inc (&self->n_seeks);
+  result = mmap_consumer_call (consumer, MMAP_MESSAGE_EVENT, &body,
+      EVENT_TIMEOUT_US);
+  g_atomic_int_add (&self->n_seeks, -1);
+  if (result)
+    g_variant_lookup (result, "handled", "b", &handled);
+  return handled;
+}
+
+static gboolean
+gst_mmap_src_event (GstBaseSrc * src, GstEvent * event)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (src);
+  MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
+  gboolean handled = FALSE;
+
+  switch (GST_EVENT_TYPE (event)) {
+    case GST_EVENT_RECONFIGURE:
+      /* Downstream may hold locks: the question comes later. */
+      if (consumer)
+        mmap_consumer_ask (consumer);
+      handled = GST_BASE_SRC_CLASS (parent_class)->event (src, event);
+      break;
+    case GST_EVENT_QOS:
+      if (consumer)
+        gst_mmap_src_send_qos (self, consumer, event);
+      handled = TRUE;
+      break;
+    case GST_EVENT_SEEK:
+    case GST_EVENT_STEP:
+    case GST_EVENT_NAVIGATION:
+    case GST_EVENT_LATENCY:
+    case GST_EVENT_TOC_SELECT:
+    case GST_EVENT_SELECT_STREAMS:
+    case GST_EVENT_CUSTOM_UPSTREAM:
+    case GST_EVENT_CUSTOM_BOTH:
+    case GST_EVENT_CUSTOM_BOTH_OOB:
+      if (consumer)
+        handled = gst_mmap_src_send_upstream (self, consumer, event);
+      break;
+    default:
+      handled = GST_BASE_SRC_CLASS (parent_class)->event (src, event);
+      break;
+  }
+  g_clear_pointer (&consumer, mmap_consumer_unref);
+  return handled;
 }
 
 /* --- events --- */
@@ -318,30 +674,124 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
   return GST_FLOW_OK;
 }
 
+/* Nothing may come before it. */
+static void
+gst_mmap_src_ensure_stream_start (GstMmapSrc * self)
+{
+  GstPad *pad = GST_BASE_SRC_PAD (self);
+  g_autofree gchar *id = NULL;
+
+  if (self->have_stream_start)
+    return;
+  self->have_stream_start = TRUE;
+  id = gst_pad_create_stream_id (pad, GST_ELEMENT (self), NULL);
+  gst_mmap_src_push_own (self, gst_event_new_stream_start (id));
+}
+
+/* Whether all that comes now is older than a flush that was heard of. */
+static gboolean
+gst_mmap_src_is_before_flush (GstMmapSrc * self)
+{
+  gboolean before;
+
+  g_mutex_lock (&self->flush_lock);
+  before = self->flush_link == self->link
+      && self->flush_seen < self->flush_heard;
+  g_mutex_unlock (&self->flush_lock);
+  return before;
+}
+
+/* The mark of a flush: what comes after it waits until the flush was heard of, or it would be flushed, too. */
+static GstFlowReturn
+gst_mmap_src_handle_flush (GstMmapSrc * self, guint64 number)
+{
+  gint64 deadline = g_get_monotonic_time () + FLUSH_TIMEOUT_US;
+  GstFlowReturn flow;
+
+  self->flush_seen = number;
+  self->have_segment = FALSE;
+  self->discont = TRUE;
+  g_mutex_lock (&self->flush_lock);
+  while (!self->unlocked && (self->flush_link != self->link
+          || self->flush_heard < number)
+      && g_cond_wait_until (&self->flush_cond, &self->flush_lock, deadline));
+  flow = self->unlocked ? GST_FLOW_FLUSHING : GST_FLOW_OK;
+  g_mutex_unlock (&self->flush_lock);
+  return flow;
+}
+
+/* An event in the words of GStreamer. */
+static GstFlowReturn
+gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
+{
+  g_autoptr (GVariant) dict =
+      gst_mmap_dict_from_wire (item->data, item->descriptor.size);
+  guint32 type = item->descriptor.kind;
+  gboolean sticky = (type & GST_EVENT_TYPE_STICKY) != 0;
+  GstEvent *event;
+
+  /* A flush drops all but what stays on the pads. */
+  if (!sticky && gst_mmap_src_is_before_flush (self))
+    return GST_FLOW_OK;
+  event = dict ? gst_mmap_event_from_variant (type, item->descriptor.flags,
+      gst_mmap_src_read_shift (self), dict) : NULL;
+  if (!event || !GST_EVENT_IS_DOWNSTREAM (event)
+      || !GST_EVENT_IS_SERIALIZED (event)) {
+    /* Of a newer producer: what an older consumer can do without. */
+    GST_WARNING_OBJECT (self, "an event of type %u makes no sense", type);
+    g_clear_pointer (&event, gst_event_unref);
+    return GST_FLOW_OK;
+  }
+  GST_DEBUG_OBJECT (self, "from the producer: %" GST_PTR_FORMAT, event);
+  if (type == GST_EVENT_STREAM_START) {
+    self->have_stream_start = TRUE;
+    self->eos_seqnum = GST_SEQNUM_INVALID;
+  }
+  gst_mmap_src_ensure_stream_start (self);
+  if (!sticky && !gst_mmap_src_update_time (self, &item->descriptor)) {
+    gst_event_unref (event);
+    return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
+        GST_FLOW_ERROR;
+  }
+  gst_mmap_src_push_own (self, event);
+  return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_mmap_src_handle_segment (GstMmapSrc * self, const MmapItem * item)
+{
+  if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size,
+          &self->segment)) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The producer sent a segment that makes no sense."), (NULL));
+    return GST_FLOW_ERROR;
+  }
+  self->segment_seqnum = item->descriptor.flags;
+  self->have_segment = TRUE;
+  self->new_segment = TRUE;
+  return GST_FLOW_OK;
+}
+
 static GstFlowReturn
 gst_mmap_src_handle_event (GstMmapSrc * self, const MmapItem * item)
 {
   switch (item->descriptor.kind) {
     case MMAP_EVENT_CAPS:
+      gst_mmap_src_ensure_stream_start (self);
       return gst_mmap_src_set_caps (self, item);
     case MMAP_EVENT_SEGMENT:
-      if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size,
-              &self->segment)) {
-        GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-            ("The producer sent a segment that makes no sense."), (NULL));
-        return GST_FLOW_ERROR;
-      }
-      self->have_segment = TRUE;
-      self->new_segment = TRUE;
-      return GST_FLOW_OK;
+      return gst_mmap_src_handle_segment (self, item);
     case MMAP_EVENT_EOS:
+      if (gst_mmap_src_is_before_flush (self))
+        return GST_FLOW_OK;
       GST_INFO_OBJECT (self, "end of stream");
+      gst_mmap_src_ensure_stream_start (self);
+      self->eos_seqnum = item->descriptor.flags;
       return GST_FLOW_EOS;
+    case MMAP_EVENT_FLUSH:
+      return gst_mmap_src_handle_flush (self, item->descriptor.frame_offset);
     default:
-      /* Of a newer producer: what an older consumer can do without. */
-      GST_WARNING_OBJECT (self, "unknown event of kind %u",
-          item->descriptor.kind);
-      return GST_FLOW_OK;
+      return gst_mmap_src_handle_gst_event (self, item);
   }
 }
 
@@ -486,10 +936,36 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
   return GST_FLOW_OK;
 }
 
+/* Asks for a keyframe, once, if the stream was entered between two. */
+static gboolean
+gst_mmap_src_needs_key_unit (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstEvent *event;
+
+  if (!(frame->flags & GST_BUFFER_FLAG_DELTA_UNIT)) {
+    self->wait_key_unit = FALSE;
+    self->asked_key_unit = FALSE;
+  } else if (self->wait_key_unit && !self->asked_key_unit) {
+    self->asked_key_unit = TRUE;
+    event = gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE,
+        TRUE, 0);
+    gst_mmap_src_send_upstream (self, self->consumer, event);
+    gst_event_unref (event);
+  }
+  return self->wait_key_unit;
+}
+
 static GstFlowReturn
 gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
 {
+  if (gst_mmap_src_is_before_flush (self)
+      || gst_mmap_src_needs_key_unit (self, &item->descriptor)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return GST_FLOW_OK;
+  }
+  gst_mmap_src_ensure_stream_start (self);
   if (!gst_mmap_src_update_time (self, &item->descriptor)) {
     mmap_consumer_link_release (item->link, item->descriptor.id,
         item->descriptor.size);
@@ -506,6 +982,9 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
   GstFlowReturn flow = GST_FLOW_OK;
 
   *buffer = NULL;
+  if (!self->told_wishes)
+    asked (self);
+  self->told_wishes = TRUE;
   while (flow == GST_FLOW_OK && !*buffer) {
     g_autoptr (GError) error = NULL;
     MmapItem item;
@@ -524,6 +1003,10 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
         GST_INFO_OBJECT (self, "connected");
         self->discont = TRUE;
         self->have_segment = FALSE;
+        self->link = mmap_consumer_get_link (self->consumer);
+        self->flush_seen = 0;
+        self->wait_key_unit = TRUE;
+        self->asked_key_unit = FALSE;
         g_object_notify_by_pspec (G_OBJECT (self),
             properties[PROP_CAPABILITIES]);
         break;
@@ -641,6 +1124,8 @@ gst_mmap_src_finalize (GObject * object)
   GstMmapSrc *self = GST_MMAP_SRC (object);
 
   g_free (self->socket_path);
+  g_mutex_clear (&self->flush_lock);
+  g_cond_clear (&self->flush_cond);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -725,6 +1210,7 @@ gst_mmap_src_class_init (GstMmapSrcClass * klass)
   src_class->unlock = gst_mmap_src_unlock;
   src_class->unlock_stop = gst_mmap_src_unlock_stop;
   src_class->query = gst_mmap_src_query;
+  src_class->event = gst_mmap_src_event;
   src_class->decide_allocation = gst_mmap_src_decide_allocation;
   GST_PUSH_SRC_CLASS (klass)->create = gst_mmap_src_create;
 }
@@ -735,6 +1221,10 @@ gst_mmap_src_init (GstMmapSrc * self)
   GstBaseSrc *src = GST_BASE_SRC (self);
 
   self->spin_time = MMAP_SPIN_ADAPTIVE;
+  g_mutex_init (&self->flush_lock);
+  g_cond_init (&self->flush_cond);
+  gst_pad_add_probe (GST_BASE_SRC_PAD (self),
+      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, self, NULL);
   gst_base_src_set_live (src, DEFAULT_IS_LIVE);
   gst_base_src_set_format (src, GST_FORMAT_TIME);
   /* The producer says when it ends. */

@@ -40,10 +40,14 @@ resource_error (MmapError code)
 static void
 post (GstElement * element, GstMessageType type, const GError * error)
 {
+  gboolean caps = g_error_matches (error, MMAP_ERROR,
+      MMAP_ERROR_NOT_NEGOTIATED);
   const char *name = error->domain == MMAP_ERROR ?
       mmap_error_get_name (error->code) : g_quark_to_string (error->domain);
 
-  gst_element_message_full (element, type, GST_RESOURCE_ERROR,
+  gst_element_message_full (element, type,
+      caps ? GST_CORE_ERROR : GST_RESOURCE_ERROR,
+      caps ? GST_CORE_ERROR_NEGOTIATION :
       error->domain == MMAP_ERROR ? resource_error (error->code) :
       GST_RESOURCE_ERROR_FAILED, g_strdup_printf ("%s.", error->message),
       g_strdup_printf ("reason: %s", name), __FILE__, G_STRFUNC, __LINE__);

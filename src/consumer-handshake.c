@@ -58,6 +58,11 @@ say_hello (MmapConsumer * consumer, GError ** error)
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "protocol",
       g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
+  g_mutex_lock (&consumer->lock);
+  if (consumer->media)
+    g_variant_builder_add (&body, "{sv}", "media",
+        g_variant_new_string (consumer->media));
+  g_mutex_unlock (&consumer->lock);
   return mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
       g_variant_builder_end (&body), NULL, 0, error);
 }
@@ -151,7 +156,10 @@ send_answer (MmapConsumer * consumer, MmapLink * link,
   answer.size = offer->size;
   answer.token_index = offsetof (MmapLinkArea, token_area)
       + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
+  g_mutex_lock (&consumer->lock);
   answer.media = g_strdup (consumer->media);
+  consumer->told_serial = consumer->media_serial;
+  g_mutex_unlock (&consumer->lock);
   mmap_token_write (&answer.token, (guint8 *) link->area + answer.token_index);
   /* The first answer also carries what wakes the producer. */
   if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
@@ -233,7 +241,8 @@ handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
   consumer->offer_media = g_strdup (offer.media);
   g_mutex_unlock (&consumer->lock);
 
-  if (consumer->region)
+  /* On a link that is up the region is the other thread's. */
+  if (consumer->state == CONSUMER_UP || consumer->region)
     g_queue_push_tail (&consumer->next_regions, mmap_region_ref (region));
   else
     consumer->region = mmap_region_ref (region);
@@ -250,6 +259,7 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     case MMAP_MESSAGE_ACCEPT:
       if (consumer->state == CONSUMER_GREETED && consumer->region) {
         consumer->state = CONSUMER_UP;
+        mmap_consumer_open_peer (consumer);
         explicit_bzero (consumer->link->link->area->token_area,
             MMAP_TOKEN_AREA_BYTES);
         mmap_add_relaxed (&consumer->stats.links, 1);
@@ -260,6 +270,9 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
       mmap_message_get_refusal (message, error);
       return FALSE;
     default:
+      if (consumer->state == CONSUMER_UP
+          && mmap_consumer_take_message (consumer, message))
+        return TRUE;
       break;
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
@@ -267,11 +280,15 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
   return FALSE;
 }
 
-gboolean
-mmap_consumer_receive (MmapConsumer * consumer, GError ** error)
+static gboolean
+receive_locked (MmapConsumer * consumer, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
 
+  if (consumer->failure) {
+    g_propagate_error (error, g_steal_pointer (&consumer->failure));
+    return FALSE;
+  }
   for (;;) {
     g_auto (MmapMessage) message = { 0 };
 
@@ -283,11 +300,42 @@ mmap_consumer_receive (MmapConsumer * consumer, GError ** error)
   if (g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
     return TRUE;
   if (g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
-    consumer->hung_up = TRUE;
+    g_atomic_int_set (&consumer->hung_up, TRUE);
     return TRUE;
   }
   g_propagate_error (error, g_steal_pointer (&cause));
   return FALSE;
+}
+
+gboolean
+mmap_consumer_receive (MmapConsumer * consumer, GError ** error)
+{
+  gboolean received;
+
+  g_mutex_lock (&consumer->receive_lock);
+  received = receive_locked (consumer, error);
+  g_mutex_unlock (&consumer->receive_lock);
+  return received;
+}
+
+gboolean
+mmap_consumer_receive_for_peer (MmapConsumer * consumer, GSocket * peer)
+{
+  g_autoptr (GError) error = NULL;
+  gboolean open = FALSE;
+
+  g_mutex_lock (&consumer->receive_lock);
+  if (consumer->socket == peer && !consumer->failure) {
+    if (!receive_locked (consumer, &error)) {
+      consumer->failure = g_steal_pointer (&error);
+      /* The thread that calls next() sleeps on the socket: now it is readable for good, and next() looks. */
+      g_socket_shutdown (peer, TRUE, FALSE, NULL);
+    } else {
+      open = !g_atomic_int_get (&consumer->hung_up);
+    }
+  }
+  g_mutex_unlock (&consumer->receive_lock);
+  return open;
 }
 
 MmapNextResult

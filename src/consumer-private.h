@@ -3,13 +3,13 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-populate.c: pages of a region.
+ * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-service.c: the thread for what is not
+ * in order with the frames, and what is sent to the producer. consumer-populate.c: pages of a region.
  */
 #pragma once
 
 #include "consumer.h"
 #include "link.h"
-#include "message.h"
 
 G_BEGIN_DECLS
 
@@ -21,6 +21,7 @@ struct _MmapConsumerLink
   guint64 max_held;             /* atomic: bytes */
   GMutex lock;                  /* release ring and its wake-up: frames are released by any thread */
   gboolean ended;
+  guint64 qos_serial;
   MmapLink *link;
 };
 
@@ -31,6 +32,13 @@ struct _MmapConsumerLink
 /* Makes the pages of a region present. */
 typedef struct _MmapPopulator MmapPopulator;
 
+typedef struct
+{
+  guint64 link;
+  MmapMessageKind kind;
+  GVariant *body;               /* NULL: the link has ended */
+} MmapInboxItem;
+
 typedef enum
 {
   CONSUMER_SEARCHING,           /* nobody was found yet */
@@ -40,14 +48,16 @@ typedef enum
 
 struct _MmapConsumer
 {
+  gint ref_count;               /* atomic */
   char *address;
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
 
-  /* the thread that calls next() alone */
+  /* the thread that calls next() alone; of these, under the receive lock: socket, hung_up, failure, region while it is NULL, next_regions */
   MmapConsumerState state;
   GSocket *socket;
   gboolean hung_up;
+  GError *failure;              /* that the other thread met */
   MmapSpin spin;
   MmapRegion *region;
   MmapPopulator *populator;     /* of the region */
@@ -55,10 +65,29 @@ struct _MmapConsumer
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
   guint64 sequence;
 
+  /* Both threads read the socket. */
+  GMutex receive_lock;
+
+  /* the other thread, see consumer-service.c */
+  MmapConsumerCallbacks callbacks;
+  gpointer user_data;
+  GThread *thread;
+  int service_fd;               /* eventfd: wakes it */
+
   /* under the lock where another thread may look */
   GMutex lock;
+  GCond cond;                   /* a result has come, or nobody waits for one any more */
+  gboolean stopped;
+  gboolean asked;
+  GSocket *peer;                /* the socket, once the link is up */
+  guint64 link_serial;          /* which link it is, or was: counts up when one comes up */
+  GQueue inbox;                 /* MmapInboxItem: messages for the callback */
+  GHashTable *calls;            /* id -> GVariant, or NULL until the result has come */
+  guint32 last_call;
   MmapConsumerLink *link;
   char *media;
+  guint media_serial;           /* counts its changes */
+  guint told_serial;            /* of the last one that the producer was told of in the handshake */
   guint64 session;
   char *offer_file;
   guint64 offer_size;
@@ -72,6 +101,21 @@ MmapNextResult mmap_consumer_connect (MmapConsumer * consumer, GError ** error);
 
 /* Handles the messages that are in the socket; sets hung_up at its end. FALSE if the link has to end. */
 gboolean mmap_consumer_receive (MmapConsumer * consumer, GError ** error);
+
+/* The same from the other thread, if @peer is still the socket. An error is kept for the thread that calls next(), which is woken.
+ * FALSE: nothing more will come. */
+gboolean mmap_consumer_receive_for_peer (MmapConsumer * consumer,
+    GSocket * peer);
+
+/* The link is up: messages may be sent. */
+void mmap_consumer_open_peer (MmapConsumer * consumer);
+
+/* The link has ended: waits for results are in vain. @peer: (nullable): only if it is still this one */
+void mmap_consumer_close_peer (MmapConsumer * consumer, GSocket * peer);
+
+/* Takes a message that is not part of the handshake. FALSE: it is none of these. */
+gboolean mmap_consumer_take_message (MmapConsumer * consumer,
+    const MmapMessage * message);
 
 /* With each frame: starts to make the region's pages present, once, if it is time and all its memory is reserved. */
 void mmap_consumer_populate (MmapConsumer * consumer);

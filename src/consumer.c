@@ -20,11 +20,16 @@ mmap_consumer_new (const char *address, GError ** error)
 {
   MmapConsumer *consumer = g_new0 (MmapConsumer, 1);
 
+  consumer->ref_count = 1;
   g_mutex_init (&consumer->lock);
+  g_mutex_init (&consumer->receive_lock);
+  g_cond_init (&consumer->cond);
+  consumer->calls = g_hash_table_new (NULL, NULL);
   mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (consumer->cancel_fd < 0) {
+  consumer->service_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (consumer->cancel_fd < 0 || consumer->service_fd < 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
         g_strerror (errno));
     mmap_consumer_free (consumer);
@@ -33,25 +38,37 @@ mmap_consumer_new (const char *address, GError ** error)
   return consumer;
 }
 
-void
-mmap_consumer_free (MmapConsumer * consumer)
+MmapConsumer *
+mmap_consumer_ref (MmapConsumer * consumer)
 {
-  mmap_consumer_disconnect (consumer);
+  g_atomic_int_inc (&consumer->ref_count);
+  return consumer;
+}
+
+void
+mmap_consumer_unref (MmapConsumer * consumer)
+{
+  if (!g_atomic_int_dec_and_test (&consumer->ref_count))
+    return;
   if (consumer->cancel_fd >= 0)
     close (consumer->cancel_fd);
+  if (consumer->service_fd >= 0)
+    close (consumer->service_fd);
+  g_hash_table_unref (consumer->calls);
   g_mutex_clear (&consumer->lock);
+  g_mutex_clear (&consumer->receive_lock);
+  g_cond_clear (&consumer->cond);
   g_free (consumer->address);
   g_free (consumer->media);
   g_free (consumer);
 }
 
 void
-mmap_consumer_set_media (MmapConsumer * consumer, const char *media)
+mmap_consumer_free (MmapConsumer * consumer)
 {
-  g_mutex_lock (&consumer->lock);
-  g_free (consumer->media);
-  consumer->media = g_strdup (media);
-  g_mutex_unlock (&consumer->lock);
+  mmap_consumer_stop (consumer);
+  mmap_consumer_disconnect (consumer);
+  mmap_consumer_unref (consumer);
 }
 
 void
@@ -129,6 +146,8 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   MmapConsumerLink *link;
   guint64 wakeups;
 
+  mmap_consumer_close_peer (consumer, NULL);
+  g_mutex_lock (&consumer->receive_lock);
   g_mutex_lock (&consumer->lock);
   link = g_steal_pointer (&consumer->link);
   g_clear_pointer (&consumer->offer_file, g_free);
@@ -157,7 +176,9 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   g_clear_object (&consumer->socket);
   consumer->state = CONSUMER_SEARCHING;
   consumer->hung_up = FALSE;
+  g_clear_error (&consumer->failure);
   consumer->sequence = 0;
+  g_mutex_unlock (&consumer->receive_lock);
 }
 
 static MmapNextResult
@@ -168,17 +189,28 @@ broken (GError ** error, const char *what)
   return MMAP_NEXT_ERROR;
 }
 
+static MmapRegion *
+pop_next_region (MmapConsumer * consumer)
+{
+  MmapRegion *next;
+
+  g_mutex_lock (&consumer->receive_lock);
+  next = g_queue_pop_head (&consumer->next_regions);
+  g_mutex_unlock (&consumer->receive_lock);
+  return next;
+}
+
 /* Makes the region that @region_id names the current one: its offer is in the socket or was accepted before. */
 static gboolean
 switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
 {
   while (consumer->region->region_id != region_id) {
-    MmapRegion *next = g_queue_pop_head (&consumer->next_regions);
+    MmapRegion *next = pop_next_region (consumer);
 
     if (!next) {
       if (!mmap_consumer_receive (consumer, error))
         return FALSE;
-      next = g_queue_pop_head (&consumer->next_regions);
+      next = pop_next_region (consumer);
       if (!next) {
         broken (error, "it named a region that it did not offer");
         return FALSE;
@@ -332,7 +364,7 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
     if (g_atomic_int_get (&consumer->cancelled))
       return MMAP_NEXT_CANCELLED;
     found = try_next (consumer, item, &next, error);
-    if (!found && consumer->hung_up)
+    if (!found && g_atomic_int_get (&consumer->hung_up))
       return MMAP_NEXT_DISCONNECTED;
     if (!found
         && mmap_spin (&consumer->spin, MMAP_SPIN_MAX_NS, has_news, consumer))

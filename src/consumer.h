@@ -6,6 +6,7 @@
 #pragma once
 
 #include "error.h"
+#include "message.h"
 #include "region.h"
 #include "spin.h"
 
@@ -14,8 +15,9 @@ G_BEGIN_DECLS
 /**
  * MmapConsumer:
  *
- * Finds the producer, speaks the handshake, and hands out frames and events in their order. It has no thread of its own:
- * all happens in mmap_consumer_next(), called by one thread at a time. Frames are released by any thread.
+ * Finds the producer, speaks the handshake, and hands out frames and events in their order: all in mmap_consumer_next(), called by one
+ * thread at a time. Frames are released, messages sent, by any thread. A thread of its own takes what is not in order with the frames,
+ * if there is a callback for that; it is never on the way of a frame.
  */
 typedef struct _MmapConsumer MmapConsumer;
 
@@ -67,15 +69,65 @@ typedef struct
   guint64 held;                 /* frames handed out and not released, of the current link */
 } MmapConsumerStats;
 
+/**
+ * MmapConsumerCallbacks:
+ * @message: the producer sent an MMAP_MESSAGE_EVENT; @link counts the links of this consumer from 1, see mmap_consumer_get_link()
+ * @closed: a link has ended, and all its messages were told; others that come on another link come after this
+ * @asked: mmap_consumer_ask() was called: what took time or locks where it was called is done here
+ *
+ * Called from the consumer's own thread, without locks held. Each may be %NULL.
+ */
+typedef struct
+{
+  void (*message) (guint64 link, GVariant * body, gpointer user_data);
+  void (*closed) (guint64 link, gpointer user_data);
+  void (*asked) (gpointer user_data);
+} MmapConsumerCallbacks;
+
 /* @address: (nullable): see mmap_listener_new()
  * Returns: (transfer full): or %NULL with MMAP_ERROR_FAILED. Doesn't connect. */
 MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
 
-/* Ends the link. What was handed out stays valid. */
+MmapConsumer *mmap_consumer_ref (MmapConsumer * consumer);
+void mmap_consumer_unref (MmapConsumer * consumer);
+
+/* Ends the link, then mmap_consumer_stop() and unref: what others still have a reference to does nothing any more. What was handed out stays
+ * valid. */
 void mmap_consumer_free (MmapConsumer * consumer);
 
-/* What the next answers say the consumer accepts; (nullable). */
+/* Starts the consumer's own thread, before the first mmap_consumer_next(). FALSE with MMAP_ERROR_FAILED. */
+gboolean mmap_consumer_start (MmapConsumer * consumer,
+    const MmapConsumerCallbacks * callbacks, gpointer user_data,
+    GError ** error);
+
+/* Ends the consumer's own thread, and all waits for results; nobody may be in mmap_consumer_next(). Not from a callback. */
+void mmap_consumer_stop (MmapConsumer * consumer);
+
+/* What the consumer accepts, for the producer to hear: at once if there is a link, and with each handshake. @media: (nullable):
+ * anything. Any thread. */
 void mmap_consumer_set_media (MmapConsumer * consumer, const char *media);
+
+/* Returns: which link it is that is up, or was last, counted from 1. For the thread that calls next(). */
+guint64 mmap_consumer_get_link (MmapConsumer * consumer);
+
+/* Makes the consumer's own thread call asked(). Any thread. */
+void mmap_consumer_ask (MmapConsumer * consumer);
+
+/* Sends an MMAP_MESSAGE_EVENT or _QUERY. Any thread.
+ * @body: (transfer floating)
+ * FALSE if there is no link, or its producer does not read. */
+gboolean mmap_consumer_send (MmapConsumer * consumer, MmapMessageKind kind,
+    GVariant * body);
+
+/* The same, with a key "id" of the consumer's own, and waits for the result. Any thread.
+ * @timeout_us: how long at most, microseconds
+ * Returns: (transfer full) (nullable): the body of the MMAP_MESSAGE_RESULT; %NULL if none came, or it was sent from the consumer's own
+ *     thread, which can't wait for itself */
+GVariant *mmap_consumer_call (MmapConsumer * consumer, MmapMessageKind kind,
+    GVariantDict * body, gint64 timeout_us);
+
+/* Writes a QoS event, for the producer to read when it publishes. @qos: serial is filled in. Any thread. */
+void mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos);
 
 /* Waits for a producer, for a frame, for an event. @item is to be cleared after FRAME and EVENT.
  * Errors: those of mmap_address_connect() but MMAP_ERROR_NOT_FOUND; each of the checks of the handshake, by field; what the

@@ -44,7 +44,8 @@ typedef enum
   MMAP_ERROR_SEALS,             /* a descriptor whose memory the other side could still shrink */
   MMAP_ERROR_MESSAGE,           /* a message that can't be parsed, or that comes out of turn */
   MMAP_ERROR_RING,              /* ring indices or ids that can't be right */
-  MMAP_ERROR_LIMIT,             /* too many links */
+  MMAP_ERROR_LIMIT,             /* too many links, or a consumer that does not read */
+  MMAP_ERROR_NOT_NEGOTIATED,    /* the consumer accepts other media caps than the producer can have */
   MMAP_N_ERRORS
 } MmapError;
 

@@ -1,4 +1,4 @@
-/* gst-mmap: messages of the handshake over a Unix socket
+/* gst-mmap: messages over a Unix socket
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -21,8 +21,8 @@
 /* The most that the kernel passes in one message (SCM_MAX_FD): none is lost, those that are too many are closed. */
 #define MAX_RECEIVED_FDS 253
 
-/* Of a refusal's text, which ends on somebody's terminal; chosen: our own are shorter. */
-#define MAX_REASON_BYTES 500
+/* Of a refusal's text, which ends on somebody's terminal; chosen: room for caps. */
+#define MAX_REASON_BYTES 4000
 
 #define MESSAGE_MAGIC 0x316d6d67u       /* "gmm1" */
 
@@ -191,7 +191,7 @@ message_parse (MmapMessage * message, const guint8 * data, gsize size,
         header.version, MMAP_PROTOCOL_VERSION);
     return FALSE;
   }
-  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_REFUSE)
+  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_RESULT)
     goto malformed;
 
   /* A copy, so that it is aligned; wiped with the body, since it may hold a token. */

@@ -19,6 +19,10 @@ typedef enum
   MMAP_MESSAGE_ANSWER = 3,      /* consumer: capabilities */
   MMAP_MESSAGE_ACCEPT = 4,      /* producer: the link is up */
   MMAP_MESSAGE_REFUSE = 5,      /* either: reason s, message s; then it closes */
+  MMAP_MESSAGE_WISHES = 6,      /* consumer: what it accepts has changed: media s, and what else gst/ puts there */
+  MMAP_MESSAGE_EVENT = 7,       /* either: an event that is not serialised with the frames, or goes upstream */
+  MMAP_MESSAGE_QUERY = 8,       /* consumer: a query for the producer's pipeline */
+  MMAP_MESSAGE_RESULT = 9,      /* producer: of an event or a query that asked for one */
 } MmapMessageKind;
 
 /**

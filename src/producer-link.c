@@ -10,7 +10,6 @@
 
 #include "atomics.h"
 #include "capabilities.h"
-#include "message.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -77,28 +76,20 @@ pending_offer_free_locked (MmapPendingOffer * offer)
   g_free (offer);
 }
 
-static guint64
-link_bit (const MmapProducerLink * link)
-{
-  return G_GUINT64_CONSTANT (1) << link->slot;
-}
-
 void
 mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
 {
   MmapProducer *producer = link->producer;
-  gboolean was_up = link->state == LINK_UP;
 
   if (link->state == LINK_ENDED)
     return;
   if (reason) {
     producer->stats.failures[reason->code]++;
-    g_queue_push_tail (&producer->refusals, g_error_copy (reason));
+    mmap_producer_report_refusal_locked (producer, reason);
     mmap_message_send_refusal (link->socket, reason);
   }
-  if (was_up)
-    mmap_store_relaxed (&producer->up, producer->up & ~link_bit (link));
-  link->state = LINK_ENDED;
+  mmap_producer_report_left_locked (link);
+  mmap_producer_link_set_state_locked (link, LINK_ENDED, FALSE);
   mmap_producer_drop_held_locked (link);
   g_queue_clear_full (&link->offers,
       (GDestroyNotify) pending_offer_free_locked);
@@ -222,6 +213,7 @@ static gboolean
 link_handle_hello (MmapProducerLink * link, const MmapMessage * message,
     GError ** error)
 {
+  const char *media = NULL;
   guint32 protocol = 0;
 
   if (!g_variant_lookup (message->body, "protocol", "u", &protocol)
@@ -232,6 +224,8 @@ link_handle_hello (MmapProducerLink * link, const MmapMessage * message,
     return FALSE;
   }
   link->state = LINK_WAITING;
+  if (g_variant_lookup (message->body, "media", "&s", &media))
+    mmap_producer_report_media_locked (link, media);
   /* Until there is a region, it has all the time it wants. */
   g_source_set_ready_time (link->timeout, -1);
   if (link->producer->arena)
@@ -277,29 +271,19 @@ link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
 }
 
 static void
-link_up_locked (MmapProducerLink * link)
+link_answered_locked (MmapProducerLink * link, const char *media)
 {
-  MmapProducer *producer = link->producer;
-  GVariantBuilder body;
-  g_autoptr (GError) error = NULL;
-
   if (link->timeout) {
     g_source_destroy (link->timeout);
     g_clear_pointer (&link->timeout, g_source_unref);
   }
-  link->state = LINK_UP;
-  mmap_store_relaxed (&producer->up, producer->up | link_bit (link));
-  producer->stats.links++;
-  mmap_producer_push_sticky_locked (link);
-
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  if (!mmap_message_send (link->socket, MMAP_MESSAGE_ACCEPT,
-          g_variant_builder_end (&body), NULL, 0, &error)) {
-    mmap_producer_link_end_locked (link, error);
-    return;
+  mmap_producer_link_set_state_locked (link, LINK_ANSWERED, FALSE);
+  if (link->producer->callbacks.accepts) {
+    mmap_producer_report_media_locked (link, media);
+    mmap_producer_touch_locked (link->producer);
+  } else {
+    mmap_producer_link_admit_locked (link);
   }
-  mmap_producer_touch_locked (producer);
-  mmap_producer_report_locked (producer);
 }
 
 static gboolean
@@ -309,7 +293,7 @@ link_handle_answer (MmapProducerLink * link, MmapMessage * message,
   g_auto (MmapCapabilities) answer = { 0 };
   MmapPendingOffer *offer;
 
-  if (link->state != LINK_OFFERED && link->state != LINK_UP) {
+  if (link->state < LINK_OFFERED) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
         "The consumer answered before it was offered anything");
     return FALSE;
@@ -340,7 +324,7 @@ link_handle_answer (MmapProducerLink * link, MmapMessage * message,
   if (!link_check_answer (link, &answer, error))
     return FALSE;
   if (link->state == LINK_OFFERED)
-    link_up_locked (link);
+    link_answered_locked (link, answer.media);
   return TRUE;
 }
 
@@ -359,6 +343,8 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
       mmap_message_get_refusal (message, error);
       return FALSE;
     default:
+      if (mmap_producer_link_handle_late_locked (link, message))
+        return TRUE;
       break;
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
@@ -469,8 +455,7 @@ mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
 
     producer->stats.failures[error->code]++;
     mmap_message_send_refusal (socket, error);
-    g_queue_push_tail (&producer->refusals, g_steal_pointer (&error));
-    mmap_producer_report_locked (producer);
+    mmap_producer_report_refusal_locked (producer, error);
   }
   mmap_producer_unlock (producer);
   return G_SOURCE_CONTINUE;

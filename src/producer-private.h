@@ -4,14 +4,16 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
- * producer-link.c: handshake, on the service thread. producer-publish.c: frames, events, releases. producer-reserve.c: the memory of a
- * region that is in use already. Functions that end in _locked are called with the producer's lock held.
+ * producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
+ * producer-publish.c: frames, releases. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
+ * Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
 
 #include "address.h"
 #include "blocks.h"
 #include "link.h"
+#include "message.h"
 #include "producer.h"
 
 G_BEGIN_DECLS
@@ -22,7 +24,8 @@ G_BEGIN_DECLS
 /* Releases that a link's frames leave free in its release ring, for events. */
 #define LINK_MAX_HELD_FRAMES (MMAP_RELEASE_RING_SLOTS - MMAP_EVENT_RING_SLOTS)
 
-#define N_EVENT_KINDS (MMAP_EVENT_EOS + 1)
+/* Events that are kept for later links: a new link's event ring has room for all of them. */
+#define MAX_KEPT_EVENTS (MMAP_EVENT_RING_SLOTS - 1)
 
 /* A region and the allocators of its blocks. Lives as long as a block of it. Under the producer's lock. */
 typedef struct _MmapArena
@@ -55,22 +58,40 @@ typedef struct
   gpointer data;
 } MmapNotification;
 
-/* The last event of a kind, for links that come later. */
+/* An event that is kept for links that come later. */
 typedef struct
 {
-  gboolean set;
+  guint32 kind;
+  guint32 seqnum;
+  guint32 order;
+  char *name;                   /* nullable */
+  guint64 anchor;
+  guint64 latency;
   GBytes *data;
   MmapBlock *block;             /* in the current region; NULL if there is no payload */
-} MmapSticky;
+} MmapKept;
 
 typedef enum
 {
   LINK_GREETING,                /* waits for HELLO */
   LINK_WAITING,                 /* for the first region */
   LINK_OFFERED,                 /* waits for ANSWER */
+  LINK_ANSWERED,                /* waits for mmap_producer_admit() */
   LINK_UP,
   LINK_ENDED
 } LinkState;
+
+/* What a callback is to be told. */
+typedef struct
+{
+  guint32 link_id;
+  GError *refusal;              /* refused() */
+  GVariant *body;               /* message() */
+  MmapMessageKind kind;
+  char *media;                  /* accepts(); nullable */
+  gboolean answered;
+  gboolean left;                /* left() */
+} MmapReport;
 
 /* An offer's token stays in its region until it is answered. */
 typedef struct
@@ -98,7 +119,14 @@ typedef struct
   guint64 sequence;
   guint held;                   /* publications not given back */
   guint64 frames;
+  MmapQos qos;                  /* the last that was read; serial 0: none */
 } MmapProducerLink;
+
+static inline guint64
+link_bit (const MmapProducerLink * link)
+{
+  return G_GUINT64_CONSTANT (1) << link->slot;
+}
 
 struct _MmapProducer
 {
@@ -127,13 +155,15 @@ struct _MmapProducer
 
   MmapProducerLink *links[MMAP_MAX_LINKS];
   guint64 up;                   /* atomic: a bit per slot of a link that is up */
+  guint64 ready;                /* atomic: those of them that get frames: not suspended */
+  guint64 waiting;              /* atomic: a bit per slot of a link that is suspended, or answered and not admitted yet */
   guint32 last_link_id;
 
   GArray *publications;         /* MmapPublication */
   GArray *free_publications;    /* guint32 indices */
   guint n_held;                 /* frames among them */
   GArray *notifications;        /* MmapNotification to be called without the lock */
-  MmapSticky sticky[N_EVENT_KINDS];
+  GPtrArray *kept;              /* MmapKept, in their order */
   MmapProducerStats stats;
 
   /* service thread */
@@ -141,16 +171,15 @@ struct _MmapProducer
   GMainLoop *loop;
   GThread *thread;
   GSource *accept_source;
-  MmapLinksFunc links_func;
-  MmapRefusedFunc refused_func;
-  MmapFailedFunc failed_func;   /* the reserver's thread */
+  MmapProducerCallbacks callbacks;
   gpointer user_data;
   guint reported_n_up;
-  GQueue refusals;              /* GError to report */
+  GQueue reports;               /* MmapReport */
   gboolean report_pending;
 };
 
-/* Walks over the links that are up: the next of those in @rest, which begins as producer->up; %NULL at the end. Links may end on the way. */
+/* Walks over links that are up: the next of those in @rest, which begins as producer->up or ->ready; %NULL at the end. Links may end on the
+ * way. */
 static inline MmapProducerLink *
 mmap_producer_next_up_locked (MmapProducer * producer, guint64 * rest)
 {
@@ -169,8 +198,6 @@ mmap_producer_next_up_locked (MmapProducer * producer, guint64 * rest)
 /* Unlocks, and calls what is to be called without the lock. */
 void mmap_producer_unlock (MmapProducer * producer);
 
-/* Calls links_func and refused_func soon, from the service thread. */
-void mmap_producer_report_locked (MmapProducer * producer);
 
 /* producer-block.c */
 
@@ -239,13 +266,59 @@ void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
 /* TRUE if something was given back. */
 gboolean mmap_producer_collect_locked (MmapProducer * producer);
 
-/* Pushes the kept events to a link that has just come up. */
-void mmap_producer_push_sticky_locked (MmapProducerLink * link);
+/* Whether @ring of each link in @links takes one more. Ends links that break the protocol. */
+gboolean mmap_producer_links_have_room_locked (MmapProducer * producer,
+    guint64 links, gboolean frame);
+
+/* Room was checked before. */
+void mmap_producer_link_push_locked (MmapProducerLink * link,
+    MmapDescriptor * descriptor, MmapPublication * publication, gboolean frame);
+
+/* After publishing, or before: see mmap_producer_announce(). One system call for all in @links. */
+void mmap_producer_wake_locked (MmapProducer * producer, guint64 links);
+
+MmapPublication *mmap_publication_new_locked (MmapProducer * producer,
+    gboolean is_frame, GDestroyNotify notify, gpointer data);
+
+/* Frees it if no link holds it. @publication: (nullable) */
+void mmap_publication_settle_locked (MmapProducer * producer,
+    MmapPublication * publication);
 
 /* Drops what @link holds. */
 void mmap_producer_drop_held_locked (MmapProducerLink * link);
 
+/* producer-event.c */
+
+/* Pushes the kept events to a link. FALSE: it has not read its earlier ones, and there is no room. */
+gboolean mmap_producer_push_kept_locked (MmapProducerLink * link);
+
+void mmap_producer_forget_events_locked (MmapProducer * producer);
+
 /* Puts the kept events into the current region. FALSE if it has no room for them. */
-gboolean mmap_producer_move_sticky_locked (MmapProducer * producer);
+gboolean mmap_producer_move_kept_locked (MmapProducer * producer);
+
+/* producer-message.c */
+
+/* Calls what is to be called soon, from the service thread. */
+void mmap_producer_report_locked (MmapProducer * producer);
+
+/* The same with news. */
+void mmap_producer_report_refusal_locked (MmapProducer * producer,
+    const GError * reason);
+void mmap_producer_report_media_locked (MmapProducerLink * link,
+    const char *media);
+void mmap_producer_report_left_locked (MmapProducerLink * link);
+
+/* Sets the state, and the bits that go with it. @ready: of a link that is up: it is not suspended */
+void mmap_producer_link_set_state_locked (MmapProducerLink * link,
+    LinkState state, gboolean ready);
+
+void mmap_producer_link_admit_locked (MmapProducerLink * link);
+
+void mmap_producer_clear_reports (MmapProducer * producer);
+
+/* Handles a message of a link that is up. FALSE: it was out of turn. */
+gboolean mmap_producer_link_handle_late_locked (MmapProducerLink * link,
+    const MmapMessage * message);
 
 G_END_DECLS

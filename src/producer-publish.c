@@ -1,4 +1,4 @@
-/* gst-mmap: the producer: frames, events, releases
+/* gst-mmap: the producer: frames, releases
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -15,8 +15,8 @@
 /* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
 #define COLLECT_FROM 4
 
-static MmapPublication *
-publication_new_locked (MmapProducer * producer, gboolean is_frame,
+MmapPublication *
+mmap_publication_new_locked (MmapProducer * producer, gboolean is_frame,
     GDestroyNotify notify, gpointer data)
 {
   GArray *unused = producer->free_publications;
@@ -75,13 +75,20 @@ publication_find_locked (MmapProducerLink * link, guint64 id)
   return publication;
 }
 
+void
+mmap_publication_settle_locked (MmapProducer * producer,
+    MmapPublication * publication)
+{
+  if (publication && publication->holders == 0)
+    publication_free_locked (producer, publication);
+}
+
 static void
 publication_drop_locked (MmapProducerLink * link, MmapPublication * publication)
 {
   publication->holders &= ~(G_GUINT64_CONSTANT (1) << link->slot);
   link->held--;
-  if (publication->holders == 0)
-    publication_free_locked (link->producer, publication);
+  mmap_publication_settle_locked (link->producer, publication);
 }
 
 void
@@ -157,12 +164,12 @@ mmap_producer_collect_locked (MmapProducer * producer)
   return collected;
 }
 
-/* Whether @ring of each link that is up takes one more. Ends links that break the protocol. */
-static gboolean
-links_have_room_locked (MmapProducer * producer, gboolean frame)
+gboolean
+mmap_producer_links_have_room_locked (MmapProducer * producer, guint64 links,
+    gboolean frame)
 {
   guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
-  guint64 rest = producer->up;
+  guint64 rest = links;
   MmapProducerLink *link;
   gboolean room = TRUE;
 
@@ -183,10 +190,9 @@ links_have_room_locked (MmapProducer * producer, gboolean frame)
   return room;
 }
 
-/* Room was checked before. */
-static void
-link_push_locked (MmapProducerLink * link, MmapDescriptor * descriptor,
-    MmapPublication * publication, gboolean frame)
+void
+mmap_producer_link_push_locked (MmapProducerLink * link,
+    MmapDescriptor * descriptor, MmapPublication * publication, gboolean frame)
 {
   descriptor->sequence = ++link->sequence;
   descriptor->id = 0;
@@ -202,11 +208,10 @@ link_push_locked (MmapProducerLink * link, MmapDescriptor * descriptor,
   mmap_producer_link_update_entry_locked (link);
 }
 
-/* After publishing, or before: see mmap_producer_announce(). One system call for all. */
-static void
-links_wake_locked (MmapProducer * producer)
+void
+mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
 {
-  guint64 rest = producer->up;
+  guint64 rest = links;
   MmapProducerLink *link;
   gboolean due = FALSE;
 
@@ -221,25 +226,13 @@ links_wake_locked (MmapProducer * producer)
 }
 
 static void
-links_push_locked (MmapProducer * producer, MmapDescriptor * descriptor,
-    MmapPublication * publication, gboolean frame)
-{
-  guint64 rest = producer->up;
-  MmapProducerLink *link;
-
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
-    link_push_locked (link, descriptor, publication, frame);
-  links_wake_locked (producer);
-}
-
-static void
 count_frame_locked (MmapProducer * producer, guint64 size)
 {
   MmapRegionHeader *header = producer->arena->region->header;
 
   producer->stats.frames++;
   producer->stats.bytes += size;
-  if (producer->up == 0)
+  if (producer->ready == 0)
     producer->stats.unsent++;
   mmap_store_relaxed (&header->frames, producer->stats.frames);
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
@@ -249,7 +242,7 @@ void
 mmap_producer_announce (MmapProducer * producer)
 {
   g_mutex_lock (&producer->lock);
-  links_wake_locked (producer);
+  mmap_producer_wake_locked (producer, producer->ready);
   g_mutex_unlock (&producer->lock);
 }
 
@@ -257,7 +250,7 @@ mmap_producer_announce (MmapProducer * producer)
 static void
 make_room_locked (MmapProducer * producer, guint64 size)
 {
-  if (links_have_room_locked (producer, TRUE)
+  if (mmap_producer_links_have_room_locked (producer, producer->ready, TRUE)
       && mmap_producer_has_room_locked (producer, size))
     return;
   mmap_producer_collect_locked (producer);
@@ -270,17 +263,20 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
     GDestroyNotify notify, gpointer data)
 {
   MmapDescriptor descriptor = *frame;
+  guint64 rest = producer->ready;
   MmapPublication *publication;
+  MmapProducerLink *link;
 
   descriptor.kind = 0;
   descriptor.region_id = producer->arena->region->region_id;
   descriptor.hints = mmap_producer_has_room_locked (producer,
       descriptor.size) ? 0 : MMAP_HINT_LAST_ROOM;
-  publication = publication_new_locked (producer, TRUE, notify, data);
-  links_push_locked (producer, &descriptor, publication, TRUE);
+  publication = mmap_publication_new_locked (producer, TRUE, notify, data);
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    mmap_producer_link_push_locked (link, &descriptor, publication, TRUE);
+  mmap_producer_wake_locked (producer, producer->ready);
   count_frame_locked (producer, descriptor.size);
-  if (publication->holders == 0)
-    publication_free_locked (producer, publication);
+  mmap_publication_settle_locked (producer, publication);
   /* Now that consumers are awake, several at once: one by one would cost more. */
   if (producer->n_held >= COLLECT_FROM)
     mmap_producer_collect_locked (producer);
@@ -298,7 +294,8 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   if (current && !producer->closed) {
     make_room_locked (producer, frame->size);
     /* The caller learns of the end from its next wait. */
-    if (!producer->closed && links_have_room_locked (producer, TRUE)) {
+    if (!producer->closed && mmap_producer_links_have_room_locked (producer,
+            producer->ready, TRUE)) {
       publish_locked (producer, frame, notify, data);
       result = MMAP_PUBLISH_OK;
     }
@@ -307,145 +304,4 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   mmap_producer_unlock (producer);
   g_return_val_if_fail (current, result);
   return result;
-}
-
-static void
-sticky_clear (MmapSticky * sticky)
-{
-  g_clear_pointer (&sticky->data, g_bytes_unref);
-  g_clear_pointer (&sticky->block, mmap_block_unref_locked);
-  sticky->set = FALSE;
-}
-
-/* Puts the payload of an event into the current region. FALSE if there is no room now; %TRUE with no block for no payload. */
-static gboolean
-payload_place_locked (MmapProducer * producer, GBytes * data,
-    MmapBlock ** block)
-{
-  gsize size = g_bytes_get_size (data);
-
-  *block = NULL;
-  if (size == 0)
-    return TRUE;
-  *block = mmap_producer_alloc_control_locked (producer, size);
-  if (!*block)
-    return FALSE;
-  memcpy (mmap_block_get_data (*block), g_bytes_get_data (data, NULL), size);
-  return TRUE;
-}
-
-gboolean
-mmap_producer_move_sticky_locked (MmapProducer * producer)
-{
-  MmapBlock *blocks[N_EVENT_KINDS] = { NULL };
-  gboolean placed = TRUE;
-  guint i;
-
-  for (i = 0; i < N_EVENT_KINDS && placed; i++)
-    if (producer->sticky[i].set)
-      placed = payload_place_locked (producer, producer->sticky[i].data,
-          &blocks[i]);
-  for (i = 0; i < N_EVENT_KINDS; i++) {
-    MmapBlock **old = placed ? &producer->sticky[i].block : &blocks[i];
-
-    g_clear_pointer (old, mmap_block_unref_locked);
-    if (placed)
-      producer->sticky[i].block = blocks[i];
-  }
-  return placed;
-}
-
-/* The descriptor of a kept event, and a publication of its block, if it has one, for links to hold. */
-static MmapPublication *
-sticky_describe_locked (MmapProducer * producer, MmapEventKind kind,
-    MmapDescriptor * descriptor)
-{
-  MmapSticky *sticky = &producer->sticky[kind];
-
-  memset (descriptor, 0, sizeof *descriptor);
-  descriptor->kind = kind;
-  descriptor->pts = descriptor->dts = descriptor->duration = MMAP_TIME_NONE;
-  descriptor->anchor = MMAP_TIME_NONE;
-  if (producer->arena)
-    descriptor->region_id = producer->arena->region->region_id;
-  if (!sticky->block)
-    return NULL;
-  descriptor->offset = sticky->block->offset;
-  descriptor->size = g_bytes_get_size (sticky->data);
-  return publication_new_locked (producer, FALSE,
-      (GDestroyNotify) mmap_block_unref, mmap_block_ref (sticky->block));
-}
-
-static void
-publication_settle_locked (MmapProducer * producer,
-    MmapPublication * publication)
-{
-  if (publication && publication->holders == 0)
-    publication_free_locked (producer, publication);
-}
-
-MmapPublishResult
-mmap_producer_push_event (MmapProducer * producer, MmapEventKind kind,
-    gconstpointer data, gsize size)
-{
-  MmapPublishResult result = MMAP_PUBLISH_FULL;
-  MmapSticky fresh = { TRUE, g_bytes_new (data, size), NULL };
-  MmapPublication *publication;
-  MmapDescriptor descriptor;
-
-  g_mutex_lock (&producer->lock);
-  if (producer->closed)
-    goto full;
-  if (producer->arena) {
-    mmap_producer_collect_locked (producer);
-    if (!links_have_room_locked (producer, FALSE)
-        || !payload_place_locked (producer, fresh.data, &fresh.block))
-      goto full;
-  }
-  sticky_clear (&producer->sticky[kind]);
-  producer->sticky[kind] = fresh;
-  /* Before there is a region there are no links: set_region() places what was kept. */
-  if (producer->arena) {
-    publication = sticky_describe_locked (producer, kind, &descriptor);
-    links_push_locked (producer, &descriptor, publication, FALSE);
-    publication_settle_locked (producer, publication);
-    producer->stats.events++;
-    mmap_store_relaxed (&producer->arena->region->header->events,
-        producer->stats.events);
-  }
-  result = MMAP_PUBLISH_OK;
-  mmap_producer_unlock (producer);
-  return result;
-
-full:
-  sticky_clear (&fresh);
-  mmap_producer_unlock (producer);
-  return result;
-}
-
-void
-mmap_producer_forget_event (MmapProducer * producer, MmapEventKind kind)
-{
-  g_mutex_lock (&producer->lock);
-  sticky_clear (&producer->sticky[kind]);
-  mmap_producer_unlock (producer);
-}
-
-void
-mmap_producer_push_sticky_locked (MmapProducerLink * link)
-{
-  MmapProducer *producer = link->producer;
-  guint kind;
-
-  for (kind = MMAP_EVENT_CAPS; kind < N_EVENT_KINDS; kind++) {
-    MmapPublication *publication;
-    MmapDescriptor descriptor;
-
-    if (!producer->sticky[kind].set)
-      continue;
-    publication = sticky_describe_locked (producer, kind, &descriptor);
-    link_push_locked (link, &descriptor, publication, FALSE);
-    publication_settle_locked (producer, publication);
-  }
-  links_wake_locked (producer);
 }

@@ -50,8 +50,8 @@ reserver_fail (MmapReserver * reserver, const GError * error)
   MmapProducer *producer = reserver->producer;
 
   /* First: who waits ends, and should find it reported. */
-  if (producer->failed_func)
-    producer->failed_func (error, producer->user_data);
+  if (producer->callbacks.failed)
+    producer->callbacks.failed (error, producer->user_data);
   g_mutex_lock (&producer->lock);
   mmap_store_relaxed (&producer->failed, TRUE);
   reserver->arena->unreserved = 0;

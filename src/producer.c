@@ -48,7 +48,8 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   producer->free_publications = g_array_new (FALSE, FALSE, sizeof (guint32));
   producer->notifications =
       g_array_new (FALSE, FALSE, sizeof (MmapNotification));
-  g_queue_init (&producer->refusals);
+  producer->kept = g_ptr_array_new ();
+  g_queue_init (&producer->reports);
   producer->context = g_main_context_new ();
   producer->loop = g_main_loop_new (producer->context, FALSE);
   if (producer->wake_fd < 0 || producer->consumers_fd < 0) {
@@ -63,12 +64,9 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
 
 void
 mmap_producer_set_callbacks (MmapProducer * producer,
-    MmapLinksFunc links_func, MmapRefusedFunc refused_func,
-    MmapFailedFunc failed_func, gpointer user_data)
+    const MmapProducerCallbacks * callbacks, gpointer user_data)
 {
-  producer->links_func = links_func;
-  producer->refused_func = refused_func;
-  producer->failed_func = failed_func;
+  producer->callbacks = *callbacks;
   producer->user_data = user_data;
 }
 
@@ -83,15 +81,22 @@ service_thread (gpointer data)
   return NULL;
 }
 
-void
-mmap_producer_start (MmapProducer * producer)
+gboolean
+mmap_producer_start (MmapProducer * producer, GError ** error)
 {
+  g_autoptr (GError) cause = NULL;
+
   producer->accept_source =
       g_socket_create_source (producer->listener->socket, G_IO_IN, NULL);
   g_source_set_callback (producer->accept_source,
       G_SOURCE_FUNC (mmap_producer_accept), producer, NULL);
   g_source_attach (producer->accept_source, producer->context);
-  producer->thread = g_thread_new ("mmap-service", service_thread, producer);
+  producer->thread = g_thread_try_new ("mmap-service", service_thread, producer,
+      &cause);
+  if (!producer->thread)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't start a thread to serve consumers: %s", cause->message);
+  return producer->thread != NULL;
 }
 
 static gboolean
@@ -120,11 +125,7 @@ mmap_producer_close (MmapProducer * producer)
   for (i = 0; i < MMAP_MAX_LINKS; i++)
     if (producer->links[i])
       mmap_producer_link_end_locked (producer->links[i], NULL);
-  for (i = 0; i < N_EVENT_KINDS; i++) {
-    g_clear_pointer (&producer->sticky[i].data, g_bytes_unref);
-    g_clear_pointer (&producer->sticky[i].block, mmap_block_unref_locked);
-    producer->sticky[i].set = FALSE;
-  }
+  mmap_producer_forget_events_locked (producer);
   if (producer->accept_source) {
     g_source_destroy (producer->accept_source);
     g_clear_pointer (&producer->accept_source, g_source_unref);
@@ -154,7 +155,8 @@ mmap_producer_unref (MmapProducer * producer)
 
   g_main_loop_unref (producer->loop);
   g_main_context_unref (producer->context);
-  g_queue_clear_full (&producer->refusals, (GDestroyNotify) g_error_free);
+  mmap_producer_clear_reports (producer);
+  g_ptr_array_unref (producer->kept);
   g_array_unref (producer->publications);
   g_array_unref (producer->free_publications);
   g_array_unref (producer->notifications);
@@ -188,15 +190,17 @@ mmap_producer_unlock (MmapProducer * producer)
 
 /* Of the kept events, which are placed before the region is offered. */
 static guint64
-producer_get_sticky_bytes (MmapProducer * producer)
+producer_get_kept_bytes (MmapProducer * producer)
 {
   guint64 bytes = 0;
   guint i;
 
   g_mutex_lock (&producer->lock);
-  for (i = 0; i < N_EVENT_KINDS; i++)
-    if (producer->sticky[i].set)
-      bytes += g_bytes_get_size (producer->sticky[i].data);
+  for (i = 0; i < producer->kept->len; i++) {
+    const MmapKept *event = g_ptr_array_index (producer->kept, i);
+
+    bytes += g_bytes_get_size (event->data);
+  }
   g_mutex_unlock (&producer->lock);
   return bytes;
 }
@@ -207,7 +211,7 @@ producer_new_region (MmapProducer * producer, guint64 size, gboolean whole,
 {
   g_autoptr (MmapRegion) old = mmap_producer_dup_region (producer);
   guint64 at_once = whole ? size :
-      mmap_producer_size_for (producer_get_sticky_bytes (producer));
+      mmap_producer_size_for (producer_get_kept_bytes (producer));
   guint32 id = ++producer->last_region_id;
 
   if (!producer->file)
@@ -253,10 +257,10 @@ producer_take_region_locked (MmapProducer * producer, MmapRegion * region,
     return FALSE;
   }
   producer->arena = mmap_arena_new (region);
-  if (!mmap_producer_move_sticky_locked (producer)) {
+  if (!mmap_producer_move_kept_locked (producer)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
         "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
-        "segment: make it larger", size);
+        "other events: make it larger", size);
     mmap_region_unlink (region);
     g_clear_pointer (&producer->arena, mmap_arena_unref_locked);
     producer->arena = old;
@@ -367,6 +371,18 @@ mmap_producer_get_n_links (MmapProducer * producer)
   return __builtin_popcountll (mmap_load_relaxed (&producer->up));
 }
 
+guint
+mmap_producer_get_n_ready (MmapProducer * producer)
+{
+  return __builtin_popcountll (mmap_load_relaxed (&producer->ready));
+}
+
+guint
+mmap_producer_get_n_waiting (MmapProducer * producer)
+{
+  return __builtin_popcountll (mmap_load_relaxed (&producer->waiting));
+}
+
 void
 mmap_producer_get_stats (MmapProducer * producer, MmapProducerStats * stats)
 {
@@ -391,45 +407,4 @@ mmap_producer_get_offer (MmapProducer * producer, char **file, guint64 * size,
   }
   g_mutex_unlock (&producer->lock);
   return offered;
-}
-
-static gboolean
-report (gpointer data)
-{
-  MmapProducer *producer = data;
-  GError *refusal;
-  gboolean changed;
-  guint n_up;
-
-  g_mutex_lock (&producer->lock);
-  producer->report_pending = FALSE;
-  n_up = mmap_producer_get_n_links (producer);
-  changed = n_up != producer->reported_n_up;
-  producer->reported_n_up = n_up;
-  while ((refusal = g_queue_pop_head (&producer->refusals))) {
-    g_mutex_unlock (&producer->lock);
-    if (producer->refused_func)
-      producer->refused_func (refusal, producer->user_data);
-    g_error_free (refusal);
-    g_mutex_lock (&producer->lock);
-  }
-  g_mutex_unlock (&producer->lock);
-  if (changed && producer->links_func)
-    producer->links_func (n_up, producer->user_data);
-  return G_SOURCE_REMOVE;
-}
-
-void
-mmap_producer_report_locked (MmapProducer * producer)
-{
-  GSource *source;
-
-  if (producer->report_pending || producer->closed)
-    return;
-  producer->report_pending = TRUE;
-  source = g_idle_source_new ();
-  g_source_set_priority (source, G_PRIORITY_DEFAULT);
-  g_source_set_callback (source, report, producer, NULL);
-  g_source_attach (source, producer->context);
-  g_source_unref (source);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "error.h"
+#include "message.h"
 #include "region.h"
 #include "spin.h"
 
@@ -64,13 +65,14 @@ typedef enum
   MMAP_WAIT_CANCELLED,          /* the caller's MmapCancel is set */
   MMAP_WAIT_TIMEOUT,            /* nothing happened in time */
   MMAP_WAIT_CLOSED,             /* mmap_producer_close() was called */
-  MMAP_WAIT_FAILED              /* the region's memory did not come: see MmapFailedFunc */
+  MMAP_WAIT_FAILED              /* the region's memory did not come: see MmapProducerCallbacks */
 } MmapWaitResult;
 
 typedef enum
 {
   MMAP_PUBLISH_OK,              /* each link that is up has it; none may be */
-  MMAP_PUBLISH_FULL             /* a link or the region has no room, or it was closed: wait, and try again */
+  MMAP_PUBLISH_FULL,            /* a link or the region has no room, or it was closed: wait, and try again */
+  MMAP_PUBLISH_TOO_LARGE        /* an event that the region could never hold, or more kept ones than a link has room for */
 } MmapPublishResult;
 
 /* Who a block is for: see mmap_producer_alloc(). */
@@ -98,14 +100,56 @@ typedef struct
   guint64 failures[MMAP_N_ERRORS];      /* handshakes that failed and links that were ended, by reason */
 } MmapProducerStats;
 
-/* Called from the service thread when the number of links that are up has changed. */
-typedef void (*MmapLinksFunc) (guint n_links, gpointer user_data);
-/* Called from the service thread when a consumer was refused or its link was ended for cause. */
-typedef void (*MmapRefusedFunc) (const GError * reason, gpointer user_data);
+/**
+ * MmapProducerCallbacks:
+ * @links: the number of links that are up has changed
+ * @refused: a consumer was refused, or its link was ended for cause
+ * @failed: called once, from another thread of the producer, when the rest of a region's memory can't be reserved: MMAP_ERROR_NO_SPACE
+ *     or MMAP_ERROR_FAILED. After this, each wait ends with MMAP_WAIT_FAILED.
+ * @accepts: what a consumer accepts: @media is opaque to this library, and %NULL for anything. First when it says hello, again (@answered)
+ *     when it has answered an offer, then whenever it changes. From the answer on the link waits for mmap_producer_admit(); before that
+ *     it can't be refused in a way that it would understand. If this callback is
+ *     %NULL all links are admitted.
+ * @left: a link has ended, whether or not accepts() was told of it
+ * @message: a consumer sent MMAP_MESSAGE_EVENT or _QUERY
+ *
+ * Called from the service thread, without locks held. Each may be %NULL.
+ */
+typedef struct
+{
+  void (*links) (guint n_links, gpointer user_data);
+  void (*refused) (const GError * reason, gpointer user_data);
+  void (*failed) (const GError * reason, gpointer user_data);
+  void (*accepts) (guint32 link_id, const char *media, gboolean answered,
+      gpointer user_data);
+  void (*left) (guint32 link_id, gpointer user_data);
+  void (*message) (guint32 link_id, MmapMessageKind kind, GVariant * body,
+      gpointer user_data);
+} MmapProducerCallbacks;
 
-/* Called once from a thread of the producer when the rest of a region's memory can't be reserved: MMAP_ERROR_NO_SPACE or
- * MMAP_ERROR_FAILED. After this, each wait ends with MMAP_WAIT_FAILED. */
-typedef void (*MmapFailedFunc) (const GError * reason, gpointer user_data);
+/**
+ * MmapEvent:
+ * @kind: an MmapEventKind; from MMAP_EVENT_GST on a GstEventType
+ * @seqnum: GStreamer's sequence number, which crosses unchanged
+ * @order: 0: for the links that are up. Else kept for later ones, too, which get the kept events in this order; an event of the same kind
+ *     and name takes the place of an earlier one
+ * @name: (nullable)
+ * @data: (nullable): @size bytes, copied
+ * @anchor, @latency: as in a frame's descriptor, for an event that stands for a frame; 0: unknown
+ *
+ * A serialised event.
+ */
+typedef struct
+{
+  guint32 kind;
+  guint32 seqnum;
+  guint32 order;
+  const char *name;
+  gconstpointer data;
+  gsize size;
+  guint64 anchor;
+  guint64 latency;
+} MmapEvent;
 
 /* Starts to listen.
  * @address: (nullable): see mmap_listener_new()
@@ -115,13 +159,12 @@ typedef void (*MmapFailedFunc) (const GError * reason, gpointer user_data);
 MmapProducer *mmap_producer_new (const char *address, const char *file,
     guint token_bytes, GError ** error);
 
-/* Call before mmap_producer_start(). Each may be %NULL. */
+/* Call before mmap_producer_start(). */
 void mmap_producer_set_callbacks (MmapProducer * producer,
-    MmapLinksFunc links_func, MmapRefusedFunc refused_func,
-    MmapFailedFunc failed_func, gpointer user_data);
+    const MmapProducerCallbacks * callbacks, gpointer user_data);
 
-/* Starts the service thread. */
-void mmap_producer_start (MmapProducer * producer);
+/* Starts the service thread. FALSE with MMAP_ERROR_FAILED. */
+gboolean mmap_producer_start (MmapProducer * producer, GError ** error);
 
 /* Ends all links, removes socket and file, ends the service thread; after this no callback runs and every wait ends.
  * Blocks that are still referenced stay valid memory. Not from a callback. */
@@ -176,13 +219,37 @@ MmapPublishResult mmap_producer_publish (MmapProducer * producer,
 /* Wakes consumers that sleep, for a frame that is about to be published: the time that takes passes while the frame is made ready. */
 void mmap_producer_announce (MmapProducer * producer);
 
-/* Publishes a serialised event on every link, and keeps it for later ones: a later event of the same kind takes its place.
- * @data: @size bytes, copied */
+/* Publishes a serialised event on every link. */
 MmapPublishResult mmap_producer_push_event (MmapProducer * producer,
-    MmapEventKind kind, gconstpointer data, gsize size);
+    const MmapEvent * event);
 
-/* Forgets a kept event: later links don't get it. */
-void mmap_producer_forget_event (MmapProducer * producer, MmapEventKind kind);
+/* Forgets kept events of a kind: later links don't get them. */
+void mmap_producer_forget_event (MmapProducer * producer, guint32 kind);
+
+/* Ends a flush on every link: sends @message (transfer floating), an MMAP_MESSAGE_EVENT, and pushes an MMAP_EVENT_FLUSH with @number. A
+ * link gets both or none; one that does not read its events is ended. */
+void mmap_producer_push_flush (MmapProducer * producer, guint64 number,
+    GVariant * message);
+
+/* Sends a message to a link, or to all that are up (@link_id 0). A link that does not read its messages is ended.
+ * @body: (transfer floating)
+ * FALSE if there is no such link, or it was ended. */
+gboolean mmap_producer_send (MmapProducer * producer, guint32 link_id,
+    MmapMessageKind kind, GVariant * body);
+
+/* Lets a link that has answered, or was suspended, have the kept events and all that is published from now on. */
+void mmap_producer_admit (MmapProducer * producer, guint32 link_id);
+
+/* Publishes nothing on a link until it is admitted again. */
+void mmap_producer_suspend (MmapProducer * producer, guint32 link_id);
+
+/* Ends a link for cause. */
+void mmap_producer_refuse (MmapProducer * producer, guint32 link_id,
+    const GError * reason);
+
+/* Returns: whether a consumer has written a QoS event since the last call; @qos: that of the one that is latest in its work. Checked: finite,
+ * at least 0. */
+gboolean mmap_producer_take_qos (MmapProducer * producer, MmapQos * qos);
 
 /* Takes back what consumers have released. Returns: a number that changes with everything that mmap_producer_wait()
  * waits for. */
@@ -209,7 +276,7 @@ guint mmap_producer_get_held (MmapProducer * producer);
  * doesn't wait in vain. */
 gboolean mmap_producer_expects_room (MmapProducer * producer, guint64 serial);
 
-/* TRUE once MmapFailedFunc was called. */
+/* TRUE once the callback failed() was called. */
 gboolean mmap_producer_has_failed (MmapProducer * producer);
 
 /* TRUE if a consumer has not read all its frames, so that it is bound to give one back, or to copy it and give it back. */
@@ -217,6 +284,12 @@ gboolean mmap_producer_has_unread (MmapProducer * producer);
 
 /* Returns: links that are up */
 guint mmap_producer_get_n_links (MmapProducer * producer);
+
+/* Returns: links that get what is published */
+guint mmap_producer_get_n_ready (MmapProducer * producer);
+
+/* Returns: links that wait to be admitted */
+guint mmap_producer_get_n_waiting (MmapProducer * producer);
 
 void mmap_producer_get_stats (MmapProducer * producer,
     MmapProducerStats * stats);

@@ -86,16 +86,16 @@ typedef struct
   /* line 0 */
   guint64 sequence;             /*   0 one count over frames and events of a link, from 1 */
   guint64 id;                   /*   8 opaque: pushed on the release ring to give the block back; 0: nothing to give */
-  guint32 kind;                 /*  16 frame ring: 0; event ring: MmapEventKind */
+  guint32 kind;                 /*  16 frame ring: 0; event ring: MmapEventKind, or from MMAP_EVENT_GST on a GstEventType */
   guint32 region_id;            /*  20 the region that holds the block */
   guint64 offset;               /*  24 payload, bytes from the region's start */
   guint64 size;                 /*  32 payload, bytes; may be 0 */
-  guint64 flags;                /*  40 GstBufferFlags of the frame */
+  guint64 flags;                /*  40 GstBufferFlags of the frame; sequence number (gst_event_get_seqnum) of the event */
   guint64 pts;                  /*  48 ns, or MMAP_TIME_NONE */
   guint64 dts;                  /*  56 ns, or MMAP_TIME_NONE */
   /* line 1 */
   guint64 duration;             /*  64 ns, or MMAP_TIME_NONE */
-  guint64 frame_offset;         /*  72 GST_BUFFER_OFFSET */
+  guint64 frame_offset;         /*  72 GST_BUFFER_OFFSET; of MMAP_EVENT_FLUSH: its number */
   guint64 frame_offset_end;     /*  80 GST_BUFFER_OFFSET_END */
   guint64 anchor;               /*  88 CLOCK_MONOTONIC ns at running time 0 of the producer; MMAP_TIME_NONE: no clock */
   guint64 latency;              /*  96 ns, of the producing pipeline */
@@ -120,6 +120,16 @@ typedef struct
  * copy it, and give it back at once: or everybody waits for everybody. */
 #define MMAP_HINT_LAST_ROOM 1u
 
+/* The last QoS event of a consumer, in words of the link: it comes with each frame, and must not cost a system call. */
+typedef struct
+{
+  guint64 serial;               /*  0 counts up twice per event; odd: the rest is being written */
+  guint64 type;                 /*  8 GstQOSType */
+  gdouble proportion;           /* 16 */
+  gint64 diff;                  /* 24 ns: positive: late */
+  guint64 timestamp;            /* 32 ns: running time of the producer */
+} MmapQos;
+
 #define MMAP_FRAME_RING_SLOTS 256       /* chosen, untuned */
 #define MMAP_EVENT_RING_SLOTS 64        /* chosen, untuned */
 #define MMAP_RELEASE_RING_SLOTS 1024    /* the most frames and events a link can hold at once */
@@ -143,7 +153,8 @@ typedef struct
   guint8 reserved1[56];         /*  72 */
   /* line 2: written by the consumer */
   guint64 consumer_heartbeat_ns;        /* 128 for signalling inside the region; 0 elsewhere */
-  guint8 reserved2[56];         /* 136 */
+  MmapQos qos;                  /* 136 */
+  guint8 reserved2[16];         /* 176 */
 
   /* line 3: written by the producer as it publishes */
   guint64 frame_head;           /* 192 frames pushed */
@@ -184,6 +195,8 @@ typedef enum
   MMAP_EVENT_CAPS = 1,          /* payload: the caps as a string, no terminator */
   MMAP_EVENT_SEGMENT = 2,       /* payload: MmapSegment */
   MMAP_EVENT_EOS = 3,           /* no payload */
+  MMAP_EVENT_FLUSH = 4,         /* no payload: all that came before it, but caps, is dropped. Told of by a message, too. */
+  MMAP_EVENT_GST = 256,         /* from here on: a GstEventType. Payload: its structure as a string, no terminator; may be empty */
 } MmapEventKind;
 
 /* Payload of MMAP_EVENT_SEGMENT: the fields of GstSegment. */
@@ -252,12 +265,18 @@ MMAP_PIN (MmapDescriptor, plane_offset, 144);
 MMAP_PIN (MmapDescriptor, plane_stride, 176);
 MMAP_PIN (MmapDescriptor, padding, 192);
 G_STATIC_ASSERT (sizeof (MmapDescriptor) == 256);
+MMAP_PIN (MmapQos, type, 8);
+MMAP_PIN (MmapQos, proportion, 16);
+MMAP_PIN (MmapQos, diff, 24);
+MMAP_PIN (MmapQos, timestamp, 32);
+G_STATIC_ASSERT (sizeof (MmapQos) == 40);
 MMAP_PIN (MmapLinkArea, version, 8);
 MMAP_PIN (MmapLinkArea, session, 16);
 MMAP_PIN (MmapLinkArea, link_id, 24);
 MMAP_PIN (MmapLinkArea, link_bytes, 28);
 MMAP_PIN (MmapLinkArea, producer_heartbeat_ns, 64);
 MMAP_PIN (MmapLinkArea, consumer_heartbeat_ns, 128);
+MMAP_PIN (MmapLinkArea, qos, 136);
 MMAP_PIN (MmapLinkArea, frame_head, 192);
 MMAP_PIN (MmapLinkArea, event_head, 200);
 MMAP_PIN (MmapLinkArea, frame_tail, 256);

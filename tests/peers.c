@@ -31,7 +31,7 @@ make_producer (const char *address, guint64 capacity)
       mmap_producer_new (address, NULL, MMAP_TOKEN_DEFAULT_BYTES, &error);
 
   g_assert_no_error (error);
-  mmap_producer_start (producer);
+  g_assert_true (mmap_producer_start (producer, NULL));
   if (capacity > 0) {
     mmap_producer_set_region (producer, mmap_producer_size_for (capacity),
         G_MAXUINT64, "video/x-test", &error);
@@ -127,12 +127,12 @@ void
 push_event (MmapProducer * producer, MmapEventKind kind, const char *payload)
 {
   MmapCancel cancel = { FALSE };
+  MmapEvent event = { kind, 0, kind, NULL, payload, strlen (payload) };
 
   for (;;) {
     guint64 serial = mmap_producer_collect (producer);
 
-    if (mmap_producer_push_event (producer, kind, payload, strlen (payload))
-        == MMAP_PUBLISH_OK)
+    if (mmap_producer_push_event (producer, &event) == MMAP_PUBLISH_OK)
       break;
     g_assert_cmpint (mmap_producer_wait (producer, &cancel, serial, -1), ==,
         MMAP_WAIT_OK);

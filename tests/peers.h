@@ -36,7 +36,7 @@ void publish_frame (MmapProducer * producer, guint64 number, gsize size);
 MmapPublishResult try_publish_frame (MmapProducer * producer, guint64 number,
     gsize size);
 
-/* Waits as long as it takes. */
+/* One that is kept for later links, in the order of the kinds. Waits as long as it takes. */
 void push_event (MmapProducer * producer, MmapEventKind kind,
     const char *payload);
 

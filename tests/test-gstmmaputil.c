@@ -63,7 +63,10 @@ check_posted (GstElement * element, const GError * error, gboolean warning,
     gst_message_parse_warning (message, &posted, &debug);
   else
     gst_message_parse_error (message, &posted, &debug);
-  g_assert_error (posted, GST_RESOURCE_ERROR, code);
+  if (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_NEGOTIATED))
+    g_assert_error (posted, GST_CORE_ERROR, GST_CORE_ERROR_NEGOTIATION);
+  else
+    g_assert_error (posted, GST_RESOURCE_ERROR, code);
   g_assert_cmpstr (posted->message, ==, sentence);
   if (!strstr (debug, reason))
     g_error ("'%s' doesn't say '%s'", debug, reason);

@@ -210,6 +210,7 @@ wait_for_block (gpointer data)
 static void
 test_fails (void)
 {
+  MmapProducerCallbacks callbacks = {.failed = failed };
   GError *error = NULL;
   MmapProducer *producer =
       mmap_producer_new (address, NULL, MMAP_TOKEN_DEFAULT_BYTES, &error);
@@ -221,8 +222,8 @@ test_fails (void)
   guint i;
 
   g_assert_no_error (error);
-  mmap_producer_set_callbacks (producer, NULL, NULL, failed, &failures);
-  mmap_producer_start (producer);
+  mmap_producer_set_callbacks (producer, &callbacks, &failures);
+  g_assert_true (mmap_producer_start (producer, NULL));
   slow_memory_set (MEMORY_COMES_ONCE);
   set_region (producer, 8 * FRAME);
   slow_memory_wait_for_piece ();
@@ -335,7 +336,7 @@ test_file (void)
   struct stat st;
 
   g_assert_no_error (error);
-  mmap_producer_start (producer);
+  g_assert_true (mmap_producer_start (producer, NULL));
   slow_memory_set (MEMORY_COMES_ONCE);
   set_region (producer, 16 * FRAME);
   g_assert_cmpint (stat (path, &st), ==, 0);

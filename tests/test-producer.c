@@ -515,6 +515,7 @@ test_waiters (void)
 static void
 test_full_held (void)
 {
+  MmapEvent event = { MMAP_EVENT_CAPS, 0, 0, NULL, "caps", 4 };
   MmapProducer *producer = make_producer (address, MIB);
   MmapCancel cancel = { FALSE };
   GError *error = NULL;
@@ -534,8 +535,8 @@ test_full_held (void)
       MMAP_RELEASE_RING_SLOTS - MMAP_EVENT_RING_SLOTS);
   for (i = 0; i < MMAP_EVENT_RING_SLOTS; i++)
     push_event (producer, MMAP_EVENT_CAPS, "caps");
-  g_assert_cmpint (mmap_producer_push_event (producer, MMAP_EVENT_CAPS, "caps",
-          4), ==, MMAP_PUBLISH_FULL);
+  g_assert_cmpint (mmap_producer_push_event (producer, &event), ==,
+      MMAP_PUBLISH_FULL);
 
   for (i = 0; i < MMAP_EVENT_RING_SLOTS; i++)
     check_event (consumer, MMAP_EVENT_CAPS, "caps");
@@ -777,7 +778,7 @@ test_file (void)
   guint i;
 
   g_assert_no_error (error);
-  mmap_producer_start (producer);
+  g_assert_true (mmap_producer_start (producer, NULL));
   mmap_producer_set_region (producer, mmap_producer_size_for (MIB), G_MAXUINT64,
       "video/x-test", &error);
   g_assert_no_error (error);
@@ -853,6 +854,8 @@ refused (const GError * reason, gpointer user_data)
 static MmapProducer *
 make_reporting_producer (Reports * reports)
 {
+  MmapProducerCallbacks callbacks = {.links = links_changed,.refused = refused
+  };
   GError *error = NULL;
   MmapProducer *producer =
       mmap_producer_new (address, NULL, MMAP_TOKEN_DEFAULT_BYTES, &error);
@@ -861,8 +864,8 @@ make_reporting_producer (Reports * reports)
   memset (reports, 0, sizeof (*reports));
   g_mutex_init (&reports->lock);
   g_cond_init (&reports->cond);
-  mmap_producer_set_callbacks (producer, links_changed, refused, NULL, reports);
-  mmap_producer_start (producer);
+  mmap_producer_set_callbacks (producer, &callbacks, reports);
+  g_assert_true (mmap_producer_start (producer, NULL));
   mmap_producer_set_region (producer, mmap_producer_size_for (MIB), G_MAXUINT64,
       NULL, &error);
   g_assert_no_error (error);

@@ -1,0 +1,291 @@
+/* gst-mmap: the producer: serialised events
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * They travel in a ring of their own, in order with the frames. Those that later consumers need are kept. Called from whoever
+ * publishes, and from the service thread when a link comes up.
+ */
+#include "producer-private.h"
+
+#include "atomics.h"
+
+#include <string.h>
+
+static void
+kept_free_locked (MmapKept * kept)
+{
+  g_clear_pointer (&kept->block, mmap_block_unref_locked);
+  g_bytes_unref (kept->data);
+  g_free (kept->name);
+  g_free (kept);
+}
+
+/* Puts the payload of an event into the current region. FALSE if there is no room now; %TRUE with no block for no payload. */
+static gboolean
+payload_place_locked (MmapProducer * producer, GBytes * data,
+    MmapBlock ** block)
+{
+  gsize size = g_bytes_get_size (data);
+
+  *block = NULL;
+  if (size == 0)
+    return TRUE;
+  *block = mmap_producer_alloc_control_locked (producer, size);
+  if (!*block)
+    return FALSE;
+  memcpy (mmap_block_get_data (*block), g_bytes_get_data (data, NULL), size);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_move_kept_locked (MmapProducer * producer)
+{
+  MmapBlock *blocks[MAX_KEPT_EVENTS] = { NULL };
+  GPtrArray *kept = producer->kept;
+  gboolean placed = TRUE;
+  guint i;
+
+  for (i = 0; i < kept->len && placed; i++) {
+    MmapKept *event = g_ptr_array_index (kept, i);
+
+    placed = payload_place_locked (producer, event->data, &blocks[i]);
+  }
+  for (i = 0; i < kept->len; i++) {
+    MmapKept *event = g_ptr_array_index (kept, i);
+    MmapBlock **old = placed ? &event->block : &blocks[i];
+
+    g_clear_pointer (old, mmap_block_unref_locked);
+    if (placed)
+      event->block = blocks[i];
+  }
+  return placed;
+}
+
+/* The descriptor of an event, and a publication of its block, if it has one, for links to hold. */
+static MmapPublication *
+event_describe_locked (MmapProducer * producer, const MmapKept * event,
+    MmapDescriptor * descriptor)
+{
+  memset (descriptor, 0, sizeof *descriptor);
+  descriptor->kind = event->kind;
+  descriptor->flags = event->seqnum;
+  descriptor->pts = descriptor->dts = descriptor->duration = MMAP_TIME_NONE;
+  descriptor->anchor = event->anchor ? event->anchor : MMAP_TIME_NONE;
+  descriptor->latency = event->latency;
+  if (producer->arena)
+    descriptor->region_id = producer->arena->region->region_id;
+  if (!event->block)
+    return NULL;
+  descriptor->offset = event->block->offset;
+  descriptor->size = g_bytes_get_size (event->data);
+  return mmap_publication_new_locked (producer, FALSE,
+      (GDestroyNotify) mmap_block_unref, mmap_block_ref (event->block));
+}
+
+static void
+event_push_locked (MmapProducer * producer, const MmapKept * event)
+{
+  guint64 rest = producer->ready;
+  MmapPublication *publication;
+  MmapDescriptor descriptor;
+  MmapProducerLink *link;
+
+  publication = event_describe_locked (producer, event, &descriptor);
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    mmap_producer_link_push_locked (link, &descriptor, publication, FALSE);
+  mmap_producer_wake_locked (producer, producer->ready);
+  mmap_publication_settle_locked (producer, publication);
+  producer->stats.events++;
+  mmap_store_relaxed (&producer->arena->region->header->events,
+      producer->stats.events);
+}
+
+/* Where in the list an event belongs; @same: it takes the place of the one that is there. */
+static guint
+kept_find_locked (MmapProducer * producer, const MmapKept * event,
+    gboolean * same)
+{
+  GPtrArray *kept = producer->kept;
+  guint i;
+
+  *same = FALSE;
+  for (i = 0; i < kept->len; i++) {
+    const MmapKept *other = g_ptr_array_index (kept, i);
+
+    if (other->kind == event->kind && g_strcmp0 (other->name, event->name) == 0) {
+      *same = TRUE;
+      break;
+    }
+    if (other->order > event->order)
+      break;
+  }
+  return i;
+}
+
+/* FALSE if it could not be kept, or its payload could never be placed. */
+static gboolean
+event_is_possible_locked (MmapProducer * producer, const MmapKept * event)
+{
+  gboolean same;
+
+  if (producer->arena && g_bytes_get_size (event->data) >
+      producer->arena->capacity)
+    return FALSE;
+  if (event->order == 0)
+    return TRUE;
+  kept_find_locked (producer, event, &same);
+  return same || producer->kept->len < MAX_KEPT_EVENTS;
+}
+
+/* Keeps @event (transfer full), or frees it. */
+static void
+event_keep_locked (MmapProducer * producer, MmapKept * event)
+{
+  GPtrArray *kept = producer->kept;
+  gboolean same;
+  guint i;
+
+  if (event->order == 0) {
+    kept_free_locked (event);
+    return;
+  }
+  i = kept_find_locked (producer, event, &same);
+  if (same) {
+    kept_free_locked (g_ptr_array_index (kept, i));
+    g_ptr_array_index (kept, i) = event;
+  } else {
+    g_ptr_array_insert (kept, i, event);
+  }
+}
+
+static MmapPublishResult
+push_event_locked (MmapProducer * producer, MmapKept * event)
+{
+  if (!event_is_possible_locked (producer, event))
+    return MMAP_PUBLISH_TOO_LARGE;
+  /* Before there is a region there are no links: set_region() places what was kept. */
+  if (!producer->arena) {
+    event_keep_locked (producer, event);
+    return MMAP_PUBLISH_OK;
+  }
+  mmap_producer_collect_locked (producer);
+  if (!mmap_producer_links_have_room_locked (producer, producer->ready, FALSE)
+      || !payload_place_locked (producer, event->data, &event->block))
+    return MMAP_PUBLISH_FULL;
+  event_push_locked (producer, event);
+  event_keep_locked (producer, event);
+  return MMAP_PUBLISH_OK;
+}
+
+MmapPublishResult
+mmap_producer_push_event (MmapProducer * producer, const MmapEvent * event)
+{
+  MmapPublishResult result = MMAP_PUBLISH_FULL;
+  MmapKept *fresh = g_new0 (MmapKept, 1);
+
+  fresh->kind = event->kind;
+  fresh->seqnum = event->seqnum;
+  fresh->order = event->order;
+  fresh->anchor = event->anchor;
+  fresh->latency = event->latency;
+  fresh->name = g_strdup (event->name);
+  fresh->data = g_bytes_new (event->data, event->size);
+
+  g_mutex_lock (&producer->lock);
+  if (!producer->closed)
+    result = push_event_locked (producer, fresh);
+  if (result != MMAP_PUBLISH_OK)
+    kept_free_locked (fresh);
+  mmap_producer_unlock (producer);
+  return result;
+}
+
+void
+mmap_producer_forget_event (MmapProducer * producer, guint32 kind)
+{
+  GPtrArray *kept = producer->kept;
+  guint i;
+
+  g_mutex_lock (&producer->lock);
+  for (i = kept->len; i > 0; i--) {
+    MmapKept *event = g_ptr_array_index (kept, i - 1);
+
+    if (event->kind == kind) {
+      g_ptr_array_remove_index (kept, i - 1);
+      kept_free_locked (event);
+    }
+  }
+  mmap_producer_unlock (producer);
+}
+
+void
+mmap_producer_forget_events_locked (MmapProducer * producer)
+{
+  guint i;
+
+  for (i = 0; i < producer->kept->len; i++)
+    kept_free_locked (g_ptr_array_index (producer->kept, i));
+  g_ptr_array_set_size (producer->kept, 0);
+}
+
+gboolean
+mmap_producer_push_kept_locked (MmapProducerLink * link)
+{
+  MmapProducer *producer = link->producer;
+  guint i;
+
+  for (i = 0; i < producer->kept->len; i++) {
+    MmapPublication *publication;
+    MmapDescriptor descriptor;
+
+    if (mmap_ring_has_room (&link->link->events) != MMAP_RING_OK
+        || link->held >= MMAP_RELEASE_RING_SLOTS)
+      return FALSE;
+    publication = event_describe_locked (producer,
+        g_ptr_array_index (producer->kept, i), &descriptor);
+    mmap_producer_link_push_locked (link, &descriptor, publication, FALSE);
+    mmap_publication_settle_locked (producer, publication);
+  }
+  mmap_producer_wake_locked (producer, link_bit (link));
+  return TRUE;
+}
+
+static gboolean
+link_push_flush_locked (MmapProducerLink * link, guint64 number,
+    GVariant * message, GError ** error)
+{
+  MmapDescriptor descriptor;
+  MmapKept event = {.kind = MMAP_EVENT_FLUSH };
+
+  if (mmap_ring_has_room (&link->link->events) != MMAP_RING_OK) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The consumer (process %u) does not read its events", link->pid);
+    return FALSE;
+  }
+  event_describe_locked (link->producer, &event, &descriptor);
+  descriptor.frame_offset = number;
+  mmap_producer_link_push_locked (link, &descriptor, NULL, FALSE);
+  return mmap_message_send (link->socket, MMAP_MESSAGE_EVENT, message, NULL, 0,
+      error);
+}
+
+void
+mmap_producer_push_flush (MmapProducer * producer, guint64 number,
+    GVariant * message)
+{
+  g_autoptr (GVariant) body = g_variant_ref_sink (message);
+  MmapProducerLink *link;
+  guint64 rest;
+
+  g_mutex_lock (&producer->lock);
+  rest = producer->up;
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+    g_autoptr (GError) error = NULL;
+
+    if (!link_push_flush_locked (link, number, body, &error))
+      mmap_producer_link_end_locked (link, error);
+  }
+  mmap_producer_wake_locked (producer, producer->up);
+  mmap_producer_unlock (producer);
+}
