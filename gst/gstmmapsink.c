@@ -36,6 +36,7 @@
 #include "gstmmapframe.h"
 #include "gstmmappool.h"
 #include "gstmmapsizes.h"
+#include "gstmmapuri.h"
 #include "gstmmaputil.h"
 #include "token.h"
 
@@ -109,6 +110,7 @@ GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
 
 #define gst_mmap_sink_parent_class parent_class
 G_DEFINE_TYPE_WITH_CODE (GstMmapSink, gst_mmap_sink, GST_TYPE_BASE_SINK,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_mmap_uri_handler_init)
     GST_DEBUG_CATEGORY_INIT (gst_mmap_sink_debug, "mmapsink", 0,
         "publishes a stream to other processes"));
 GST_ELEMENT_REGISTER_DEFINE (mmapsink, "mmapsink", GST_RANK_NONE,

@@ -32,6 +32,7 @@
 #include "gstmmapframe.h"
 #include "gstmmapitempool.h"
 #include "gstmmapquery.h"
+#include "gstmmapuri.h"
 #include "gstmmaputil.h"
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
@@ -121,6 +122,7 @@ GST_STATIC_PAD_TEMPLATE ("src", GST_PAD_SRC, GST_PAD_ALWAYS,
 
 #define gst_mmap_src_parent_class parent_class
 G_DEFINE_TYPE_WITH_CODE (GstMmapSrc, gst_mmap_src, GST_TYPE_PUSH_SRC,
+    G_IMPLEMENT_INTERFACE (GST_TYPE_URI_HANDLER, gst_mmap_uri_handler_init)
     GST_DEBUG_CATEGORY_INIT (gst_mmap_src_debug, "mmapsrc", 0,
         "receives a stream from another process"));
 GST_ELEMENT_REGISTER_DEFINE (mmapsrc, "mmapsrc", GST_RANK_NONE,
