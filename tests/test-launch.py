@@ -46,13 +46,13 @@ def environment():
 
 
 class Launch:
-    """One gst-launch-1.0. What it prints goes to a file, so that it never waits for us."""
+    """One process. What it prints goes to a file, so that it never waits for us."""
 
-    def __init__(self, test, name, pipeline, options=(), env=None, uid=None):
+    def __init__(self, test, name, command, env=None, uid=None):
         self.test = test
         self.name = name
         self.path = test.directory / f"{name}.log"
-        self.command = ["gst-launch-1.0", *options, *shlex.split(pipeline)]
+        self.command = [str(word) for word in command]
         with open(self.path, "wb") as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=test.directory,
@@ -126,10 +126,13 @@ class LaunchTest(unittest.TestCase):
     def describe(self):
         return "".join(launch.describe() for launch in self.processes)
 
-    def launch(self, name, pipeline, **options):
-        launch = Launch(self, f"{len(self.processes)}-{name}", pipeline, **options)
+    def start(self, name, *command, **options):
+        launch = Launch(self, f"{len(self.processes)}-{name}", command, **options)
         self.processes.append(launch)
         return launch
+
+    def launch(self, name, pipeline, options=(), **rest):
+        return self.start(name, "gst-launch-1.0", *options, *shlex.split(pipeline), **rest)
 
     def wait_for(self, what, condition, *alive):
         """Waits until condition () is true; fails if one of the processes in alive ends before that."""
@@ -176,6 +179,10 @@ class LaunchTest(unittest.TestCase):
         for launch in pair:
             self.assertIn("Got EOS", launch.finish())
 
+        self.assert_same_bytes(expected, received)
+
+    def assert_same_bytes(self, expected, received):
+        """And removes them."""
         self.assertEqual(received.stat().st_size, expected.stat().st_size, self.describe())
         if not filecmp.cmp(expected, received, shallow=False):
             self.fail(f"byte {self.first_difference(expected, received)} differs{self.describe()}")
@@ -196,6 +203,9 @@ def video(frames, caps, pattern="smpte"):
 
 
 SMALL = video(20, "format=I420,width=320,height=240")
+# a second of each
+RECORDED_VIDEO = video(25, "format=I420,width=160,height=120,framerate=25/1")
+RECORDED_AUDIO = "audiotestsrc num-buffers=50 samplesperbuffer=960 ! audio/x-raw,format=S16LE,rate=48000,channels=2"
 
 
 class Life(LaunchTest):
@@ -429,6 +439,165 @@ class Formats(LaunchTest):
 
     def test_any_caps(self):
         self.transfer("fakesrc num-buffers=20 sizetype=fixed sizemax=1000 filltype=pattern ! application/x-my-own")
+
+
+class Applications(LaunchTest):
+    """Programs that know nothing of the elements, and the pipelines of those that do."""
+
+    def reference(self, pipeline, name="expected"):
+        """What the pipeline makes, all in one process."""
+        path = self.directory / name
+        self.launch("reference", f"{pipeline} ! filesink location={path}").finish()
+        self.assertGreater(path.stat().st_size, 0)
+        return path
+
+    def play(self, source, uri=None, expected=SMALL):
+        """gst-play-1.0 plays what the pipeline source publishes, and shows the pictures of the pipeline expected."""
+        expected, shown = self.reference(expected), self.directory / "shown"
+        producer = self.launch("producer", f"{source} ! mmapsink {self.at()}")
+        player = self.start("player", "gst-play-1.0", "--no-interactive", f"--videosink=filesink location={shown}",
+                            "--audiosink=fakesink", uri or f"mmap://{self.socket}")
+        # It succeeds whatever happens.
+        self.assertNotIn("ERROR", player.finish())
+        producer.finish()
+        self.assert_same_bytes(expected, shown)
+
+    def test_gst_play(self):
+        self.play(SMALL)
+
+    def test_gst_play_with_properties(self):
+        self.play(SMALL, f"mmap://{self.socket}?is-live=false&spin-time=0")
+
+    def test_gst_play_file(self):
+        # No caps at all: decodebin has to find out what it is.
+        recording = self.reference(f"{SMALL} ! x264enc threads=1 key-int-max=5 ! matroskamux", "recording")
+        source = f"filesrc location={recording}"
+        self.play(source, expected=f"{source} ! matroskademux ! avdec_h264")
+
+    def test_gst_play_bad_uri(self):
+        for uri, words in ((f"mmap://camera{self.socket}", "this machine only"),
+                           (f"mmap://{self.socket}?is-alive=false", "no property is-alive")):
+            with self.subTest(uri=uri):
+                player = self.start("player", "gst-play-1.0", "--no-interactive", uri)
+                self.assertIn(words, player.finish())
+
+    def test_playbin(self):
+        producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()} sync=false")
+        shown = self.directory / "shown"
+        player = self.launch("player", f"playbin uri=mmap://{self.socket} video-sink='filesink location={shown}'")
+        player.finish()
+        producer.finish()
+        self.assert_same_bytes(self.reference(SMALL), shown)
+
+    def python(self, name, program, *arguments):
+        """Debian's, for which its OpenCV is made. It leaks by itself."""
+        env = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"}
+        return self.start(name, "/usr/bin/python3", "-c", program, *arguments, env=env)
+
+    def capture(self, source):
+        """OpenCV takes every picture that is published."""
+        program = """if True:
+            import sys
+            import cv2
+            capture = cv2.VideoCapture(sys.argv[1], cv2.CAP_GSTREAMER)
+            with open(sys.argv[2], "wb") as file:
+                done, picture = capture.read()
+                while done:
+                    file.write(picture.tobytes())
+                    done, picture = capture.read()
+        """
+        expected = self.reference(f"{SMALL} ! videoconvert ! video/x-raw,format=BGR")
+        captured = self.directory / "captured"
+        producer = self.launch("producer", f"{SMALL} ! mmapsink {self.at()}")
+        self.python("opencv", program, source, captured).finish()
+        producer.finish()
+        self.assert_same_bytes(expected, captured)
+
+    def test_opencv(self):
+        for live in ("true", "false"):
+            with self.subTest(is_live=live):
+                self.capture(f"mmapsrc {self.at()} is-live={live} ! videoconvert ! video/x-raw,format=BGR ! appsink")
+
+    def test_opencv_uri(self):
+        self.capture(f"mmap://{self.socket}")
+
+    def test_opencv_writes(self):
+        program = """if True:
+            import sys
+            import cv2
+            import numpy
+            pictures = numpy.fromfile(sys.argv[2], numpy.uint8).reshape((-1, 240, 320, 3))
+            writer = cv2.VideoWriter(sys.argv[1], cv2.CAP_GSTREAMER, 0, 30.0, (320, 240))
+            for picture in pictures:
+                writer.write(picture)
+            writer.release()
+        """
+        expected = self.reference(f"{SMALL} ! videoconvert ! video/x-raw,format=BGR")
+        received = self.directory / "received"
+        writer = self.python("opencv", program, f"appsrc ! mmapsink {self.at()}", expected)
+        self.launch("consumer", f"mmapsrc {self.at()} ! filesink location={received}").finish()
+        writer.finish()
+        self.assert_same_bytes(expected, received)
+
+    def test_tee_and_queue(self):
+        files = [self.directory / f"branch-{n}" for n in range(4)]
+        branch = "t. ! queue ! filesink location={}".format
+        producer = self.launch("producer", f"{SMALL} ! queue ! tee name=t {branch(files[0])} "
+                                           f"t. ! queue ! mmapsink {self.at()} sync=false")
+        self.launch("consumer", f"mmapsrc {self.at()} ! queue max-size-buffers=3 ! tee name=t "
+                                f"{' '.join(branch(file) for file in files[1:])}").finish()
+        producer.finish()
+        for file in files:
+            self.assert_same_bytes(self.reference(SMALL), file)
+
+    def record(self, is_live):
+        """One process publishes video and audio, another records both into one file."""
+        def link(name):
+            return self.at(self.directory / name)
+
+        recording = self.directory / "recording"
+        recorder = self.launch(
+            "recorder", f"matroskamux name=mux ! filesink location={recording} "
+                        f"mmapsrc {link('v')} is-live={is_live} ! queue ! x264enc tune=zerolatency ! mux. "
+                        f"mmapsrc {link('a')} is-live={is_live} ! queue ! audioconvert ! mux.")
+        if is_live == "true":
+            # What happened before its clock started is not recorded.
+            self.wait_for("the recorder has a clock", lambda: "New clock" in recorder.output(), recorder)
+        # sync=false: a sink that waits for its consumer doesn't move one stream against the other.
+        producer = self.launch("producer", f"{RECORDED_VIDEO} ! mmapsink {link('v')} sync=false "
+                                           f"{RECORDED_AUDIO} ! mmapsink {link('a')} sync=false")
+        recorder.finish()
+        producer.finish()
+        return recording
+
+    def time_stamps(self, recording, pad):
+        """Of the buffers of one of its streams, in ns."""
+        lines = self.launch("stamps", f"filesrc location={recording} ! matroskademux name=d d.{pad} ! "
+                                      "checksumsink sync=false").finish()
+        stamps = re.findall(r"^(\d+):(\d\d):(\d\d)\.(\d{9}) [0-9a-f]{40}$", lines, re.M)
+        return [((int(h) * 60 + int(m)) * 60 + int(s)) * 10**9 + int(ns) for h, m, s, ns in stamps]
+
+    def test_recording(self):
+        sound = self.reference(RECORDED_AUDIO).read_bytes()
+        for is_live in ("true", "false"):
+            with self.subTest(is_live=is_live):
+                recording = self.record(is_live)
+                found = self.start("discoverer", "gst-discoverer-1.0", "-v", recording.as_uri()).finish()
+                self.assertRegex(found, r"Duration: 0:00:01\.000000000\n")
+                self.assertEqual(len(re.findall(r"video #\d", found)), 1, found)
+                self.assertEqual(len(re.findall(r"audio #\d", found)), 1, found)
+
+                video, audio = self.time_stamps(recording, "video_0"), self.time_stamps(recording, "audio_0")
+                self.assertEqual((len(video), len(audio)), (25, 50))
+                # Matroska's time stamps are whole milliseconds; both streams start together.
+                self.assertAlmostEqual(video[0], audio[0], delta=10**9 // 25)
+                for stamps, duration in ((video, 10**9 // 25), (audio, 10**9 // 50)):
+                    for n, stamp in enumerate(stamps):
+                        self.assertAlmostEqual(stamp - stamps[0], n * duration, delta=1_000_000)
+                # A live recorder's clock started before the producer did.
+                self.assertEqual(video[0] > 0, is_live == "true")
+                recorded = self.reference(f"filesrc location={recording} ! matroskademux name=d d.audio_0", "recorded")
+                self.assertEqual(recorded.read_bytes(), sound)
 
 
 if __name__ == "__main__":
