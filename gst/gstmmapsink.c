@@ -1191,8 +1191,9 @@ gst_mmap_sink_finalize (GObject * object)
 static void
 gst_mmap_sink_install_properties (GObjectClass * klass)
 {
-  GParamFlags ready = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
-      | GST_PARAM_MUTABLE_READY;
+  /* Read in start(), which GstBaseSink calls on the way to READY. */
+  GParamFlags null = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS;
+  GParamFlags ready = null | GST_PARAM_MUTABLE_READY;
   GParamFlags playing = G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS
       | GST_PARAM_MUTABLE_PLAYING;
   GParamFlags readable = G_PARAM_READABLE | G_PARAM_STATIC_STRINGS;
@@ -1206,7 +1207,7 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
   properties[PROP_SOCKET_PATH] = g_param_spec_string ("socket-path",
       "Socket path", "Path of the Unix socket for consumers, or @name for an "
       "abstract one (NULL = gst-mmap/default in XDG_RUNTIME_DIR, or "
-      "/tmp/gst-mmap-UID/default)", NULL, ready);
+      "/tmp/gst-mmap-UID/default)", NULL, null);
   /**
    * GstMmapSink:file:
    *
@@ -1215,7 +1216,7 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
    */
   properties[PROP_FILE] = g_param_spec_string ("file", "File",
       "Path of the region's file, such as /dev/shm/cam0 (NULL = a sealed "
-      "memfd, passed to consumers through the socket)", NULL, ready);
+      "memfd, passed to consumers through the socket)", NULL, null);
   /**
    * GstMmapSink:size:
    *
@@ -1233,8 +1234,9 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
    */
   properties[PROP_TOKEN_BYTES] = g_param_spec_uint ("token-bytes",
       "Token bytes", "Bytes of the random token that proves that a consumer "
-      "sees the same memory", MMAP_TOKEN_MIN_BYTES, MMAP_TOKEN_MAX_BYTES,
-      MMAP_TOKEN_DEFAULT_BYTES, ready);
+      "sees the same memory (128 = as many as xpra's)",
+      MMAP_TOKEN_MIN_BYTES, MMAP_TOKEN_MAX_BYTES, MMAP_TOKEN_DEFAULT_BYTES,
+      null);
   /**
    * GstMmapSink:wait-for-connection:
    *
