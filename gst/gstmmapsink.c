@@ -36,6 +36,7 @@
 #include "gstmmapframe.h"
 #include "gstmmappool.h"
 #include "gstmmapsizes.h"
+#include "gstmmapstall.h"
 #include "gstmmapuri.h"
 #include "gstmmaputil.h"
 #include "token.h"
@@ -96,7 +97,8 @@ struct _GstMmapSink
   MmapCancel never;             /* for waits in events: they look at the pad */
   gchar *media;
   gboolean waited;              /* for a consumer, since the last frame */
-  GstClockTime stall;           /* see gst_mmap_sink_make_up() */
+  GstMmapStall *pipeline_stall; /* between start() and stop() */
+  GstClockTime stall;           /* what of it was added to ts-offset: see gst_mmap_sink_make_up() */
   GstMmapAnchor anchor;
   GstPadChainFunction base_chain;
   gboolean announced;           /* the frame that is sent next */
@@ -209,6 +211,7 @@ gst_mmap_sink_start (GstBaseSink * sink)
 
   memset (self->warned, 0, sizeof self->warned);
   self->cancel.cancelled = FALSE;
+  self->pipeline_stall = gst_mmap_stall_join (GST_ELEMENT (self));
   self->stall = 0;
   self->waited = FALSE;
   self->pad_flushing = FALSE;
@@ -276,16 +279,17 @@ gst_mmap_sink_take_allocator (GstMmapSink * self, GstAllocator * allocator)
   gst_clear_object (&old);
 }
 
-/* Takes back what gst_mmap_sink_make_up() did. */
+/* Lets the rest of the stream come as much later as the pipeline has stood still. */
 static void
-gst_mmap_sink_forget_stall (GstMmapSink * self)
+gst_mmap_sink_apply_stall (GstMmapSink * self)
 {
   GstBaseSink *sink = GST_BASE_SINK (self);
+  GstClockTime total = gst_mmap_stall_get (self->pipeline_stall);
 
-  if (self->stall > 0)
-    gst_base_sink_set_ts_offset (sink,
-        gst_base_sink_get_ts_offset (sink) - self->stall);
-  self->stall = 0;
+  if (total != self->stall)
+    gst_base_sink_set_ts_offset (sink, gst_base_sink_get_ts_offset (sink)
+        + GST_CLOCK_DIFF (self->stall, total));
+  self->stall = total;
 }
 
 static gboolean
@@ -302,7 +306,9 @@ gst_mmap_sink_stop (GstBaseSink * sink)
   gst_mmap_consumers_free (consumers);
   g_clear_pointer (&self->media, g_free);
   gst_mmap_anchor_clear (&self->anchor);
-  gst_mmap_sink_forget_stall (self);
+  gst_base_sink_set_ts_offset (sink,
+      gst_base_sink_get_ts_offset (sink) - self->stall);
+  g_clear_pointer (&self->pipeline_stall, gst_mmap_stall_leave);
   links_changed (0, self);
   g_object_notify_by_pspec (G_OBJECT (self), properties[PROP_STATS]);
   return TRUE;
@@ -489,7 +495,7 @@ gst_mmap_sink_get_lateness (GstMmapSink * self, GstBuffer * buffer)
 }
 
 /* Before @buffer is stamped: if the stream stood still, for lack of a consumer or because one was slow or paused, and is not live,
- * it goes on where it was, at its own speed, not in a hurry to catch up with the clock. */
+ * it goes on where it was, at its own speed, not in a hurry to catch up with the clock. So do the pipeline's other streams. */
 static void
 gst_mmap_sink_make_up (GstMmapSink * self, GstBuffer * buffer)
 {
@@ -498,6 +504,7 @@ gst_mmap_sink_make_up (GstMmapSink * self, GstBuffer * buffer)
 
   if (gst_mmap_allocator_take_waited (self->allocator))
     self->waited = TRUE;
+  gst_mmap_sink_apply_stall (self);
   if (!self->waited)
     return;
   self->waited = FALSE;
@@ -509,8 +516,8 @@ gst_mmap_sink_make_up (GstMmapSink * self, GstBuffer * buffer)
     return;
   GST_DEBUG_OBJECT (self, "stood still for %" GST_TIME_FORMAT,
       GST_TIME_ARGS (late));
-  self->stall += late;
-  gst_base_sink_set_ts_offset (sink, gst_base_sink_get_ts_offset (sink) + late);
+  gst_mmap_stall_add (self->pipeline_stall, self->stall, late);
+  gst_mmap_sink_apply_stall (self);
 }
 
 /* --- the region --- */
@@ -939,11 +946,15 @@ gst_mmap_sink_flush_start (GstMmapSink * self, GstEvent * event)
 static void
 gst_mmap_sink_flush_stop (GstMmapSink * self, GstEvent * event)
 {
+  gboolean reset_time;
   GVariantDict dict;
   guint64 number;
 
   gst_mmap_sink_set_flag (self, &self->pad_flushing, FALSE);
-  gst_mmap_sink_forget_stall (self);
+  gst_event_parse_flush_stop (event, &reset_time);
+  if (reset_time)
+    gst_mmap_stall_reset (self->pipeline_stall);
+  gst_mmap_sink_apply_stall (self);
   mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
   mmap_producer_forget_event (self->producer, MMAP_EVENT_SEGMENT);
   mmap_producer_forget_event (self->producer, GST_EVENT_STREAM_GROUP_DONE);

@@ -563,9 +563,8 @@ class Applications(LaunchTest):
         if is_live == "true":
             # What happened before its clock started is not recorded.
             self.wait_for("the recorder has a clock", lambda: "New clock" in recorder.output(), recorder)
-        # sync=false: a sink that waits for its consumer doesn't move one stream against the other.
-        producer = self.launch("producer", f"{RECORDED_VIDEO} ! mmapsink {link('v')} sync=false "
-                                           f"{RECORDED_AUDIO} ! mmapsink {link('a')} sync=false")
+        producer = self.launch("producer", f"{RECORDED_VIDEO} ! mmapsink {link('v')} "
+                                           f"{RECORDED_AUDIO} ! mmapsink {link('a')}")
         recorder.finish()
         producer.finish()
         return recording
