@@ -138,6 +138,7 @@ mmap_item_clear (MmapItem * item)
   g_clear_pointer (&item->region, mmap_region_unref);
   g_clear_pointer (&item->link, mmap_consumer_link_unref);
   item->data = NULL;
+  item->metas = NULL;
 }
 
 void
@@ -238,12 +239,26 @@ should_copy (MmapConsumer * consumer, const MmapDescriptor * frame)
       && mmap_ring_peek (&link->link->frames, &next) != MMAP_RING_OK;
 }
 
+/* What is wrong with a block of the current region; %NULL if nothing is. */
+static const char *
+check_block (MmapConsumer * consumer, guint64 offset, guint64 size)
+{
+  if (size == 0)
+    return NULL;
+  if (!mmap_region_contains (consumer->region, offset, size))
+    return "a block lies outside of its region";
+  if (!mmap_region_may_read (consumer->region, offset + size))
+    return "a block lies in memory that it has not reserved";
+  return NULL;
+}
+
 /* Checks the descriptor, a private copy. */
 static MmapNextResult
 take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
     GError ** error)
 {
   MmapDescriptor *descriptor = &item->descriptor;
+  const char *wrong;
 
   if (descriptor->sequence <= consumer->sequence)
     return broken (error, "a sequence number went back");
@@ -251,14 +266,12 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
     return broken (error, "a descriptor is in the wrong ring");
   if (!switch_region (consumer, descriptor->region_id, error))
     return MMAP_NEXT_ERROR;
-  if (descriptor->size > 0
-      && !mmap_region_contains (consumer->region, descriptor->offset,
-          descriptor->size))
-    return broken (error, "a block lies outside of its region");
-  if (descriptor->size > 0
-      && !mmap_region_may_read (consumer->region,
-          descriptor->offset + descriptor->size))
-    return broken (error, "a block lies in memory that it has not reserved");
+  wrong = check_block (consumer, descriptor->offset, descriptor->size);
+  if (!wrong)
+    wrong = check_block (consumer, descriptor->metas_offset,
+        descriptor->metas_size);
+  if (wrong)
+    return broken (error, wrong);
   if (descriptor->n_planes > G_N_ELEMENTS (descriptor->plane_offset))
     return broken (error, "a frame has more than four planes");
 
@@ -269,6 +282,8 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
   item->link = mmap_consumer_link_ref (consumer->link);
   item->data = descriptor->size > 0 ?
       consumer->region->base + descriptor->offset : NULL;
+  item->metas = descriptor->metas_size > 0 ?
+      consumer->region->base + descriptor->metas_offset : NULL;
   if (frame) {
     mmap_add_relaxed (&consumer->link->held, 1);
     mmap_add_relaxed (&consumer->link->held_bytes, descriptor->size);

@@ -30,9 +30,10 @@ typedef struct _MmapConsumerLink MmapConsumerLink;
 
 /**
  * MmapItem:
- * @descriptor: a private copy, checked: block inside the region, at most 4 planes
+ * @descriptor: a private copy, checked: blocks inside the region, at most 4 planes
  * @data: (nullable): the bytes; valid while @region is referenced, and theirs until they are released. The producer can't
  *     change them unless it breaks the rules.
+ * @metas: (nullable): the metadata, as @data
  * @region: (nullable): referenced
  * @link: referenced
  * @should_copy: the producer may run out of blocks: a frame should be copied, and given back at once
@@ -43,6 +44,7 @@ typedef struct
 {
   MmapDescriptor descriptor;
   const guint8 *data;
+  const guint8 *metas;
   MmapRegion *region;
   MmapConsumerLink *link;
   gboolean should_copy;

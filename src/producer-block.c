@@ -12,6 +12,9 @@
 #define CONTROL_BYTES (256 * 1024)
 /* In a small region, at most this part of it. */
 #define CONTROL_PART 8
+/* Metadata of up to this many bytes lies in there, too, as long as half of it stays free; chosen: captions, time codes, some regions of
+ * interest. */
+#define CONTROL_METAS_BYTES 4096
 
 /* Blocks of a page or more start at a page, so that they can be handed to devices; chosen, untuned. */
 #define PAGE_ALIGNED_FROM_BYTES (16 * MMAP_PAGE_BYTES)
@@ -106,18 +109,24 @@ mmap_producer_has_room_locked (MmapProducer * producer, guint64 size)
   return arena_has_room (producer->arena, size, MMAP_BLOCK_ALIGN_BYTES);
 }
 
-/* Takes room for @use. */
+/* Takes room for @use, of which frames leave @spare bytes for metadata. */
 static gboolean
 arena_alloc_for (MmapArena * arena, guint64 size, guint64 align,
-    MmapAllocUse use, guint64 * offset)
+    MmapAllocUse use, guint64 spare, guint64 * offset)
 {
+  if (use == MMAP_ALLOC_METAS && size <= CONTROL_METAS_BYTES
+      && mmap_blocks_get_free_bytes (arena->control) > size
+      + (arena->control_end - arena->region->blocks_offset) / 2
+      && mmap_blocks_alloc (arena->control, size, align, offset))
+    return TRUE;
   if (use == MMAP_ALLOC_UPSTREAM
       && mmap_blocks_get_free_bytes (arena->frames) + arena->unreserved <
-      size + arena->capacity / 4)
+      size + spare + arena->capacity / 4)
     return FALSE;
   if (!arena_alloc (arena, size, align, offset))
     return FALSE;
-  if (use == MMAP_ALLOC_COPY || arena_has_room (arena, size, align))
+  if (use == MMAP_ALLOC_COPY || use == MMAP_ALLOC_METAS
+      || arena_has_room (arena, size + spare, align))
     return TRUE;
   mmap_blocks_release (arena->frames, *offset);
   return FALSE;
@@ -132,7 +141,7 @@ mmap_producer_alloc_locked (MmapProducer * producer, guint64 size,
 
   if (!arena || producer->closed)
     return NULL;
-  if (arena_alloc_for (arena, size, align, use, &offset))
+  if (arena_alloc_for (arena, size, align, use, producer->metas_bytes, &offset))
     return block_new_locked (producer, offset, size);
   mmap_producer_want_memory_locked (producer);
   return NULL;
@@ -162,6 +171,14 @@ mmap_producer_alloc (MmapProducer * producer, guint64 size, guint64 align,
   block = mmap_producer_alloc_locked (producer, size, align, use);
   g_mutex_unlock (&producer->lock);
   return block;
+}
+
+void
+mmap_producer_leave_metas (MmapProducer * producer, guint64 bytes)
+{
+  g_mutex_lock (&producer->lock);
+  producer->metas_bytes = MAX (producer->metas_bytes, bytes);
+  g_mutex_unlock (&producer->lock);
 }
 
 MmapBlock *

@@ -151,6 +151,7 @@ struct _MmapProducer
   guint64 extended;             /* serial at which memory came last */
   gboolean failed;              /* atomic: the region's memory did not come */
   guint32 last_region_id;
+  guint64 metas_bytes;          /* see mmap_producer_leave_metas() */
   char *media;
 
   MmapProducerLink *links[MMAP_MAX_LINKS];

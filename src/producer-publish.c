@@ -270,7 +270,7 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
   descriptor.kind = 0;
   descriptor.region_id = producer->arena->region->region_id;
   descriptor.hints = mmap_producer_has_room_locked (producer,
-      descriptor.size) ? 0 : MMAP_HINT_LAST_ROOM;
+      descriptor.size + descriptor.metas_size) ? 0 : MMAP_HINT_LAST_ROOM;
   publication = mmap_publication_new_locked (producer, TRUE, notify, data);
   while ((link = mmap_producer_next_up_locked (producer, &rest)))
     mmap_producer_link_push_locked (link, &descriptor, publication, TRUE);
@@ -292,7 +292,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   g_mutex_lock (&producer->lock);
   current = producer->arena && (!block || block->arena == producer->arena);
   if (current && !producer->closed) {
-    make_room_locked (producer, frame->size);
+    make_room_locked (producer, frame->size + frame->metas_size);
     /* The caller learns of the end from its next wait. */
     if (!producer->closed && mmap_producer_links_have_room_locked (producer,
             producer->ready, TRUE)) {

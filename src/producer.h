@@ -80,7 +80,8 @@ typedef enum
 {
   MMAP_ALLOC_UPSTREAM,          /* any size, may be held for long: leaves a quarter of the region free, and room for one more */
   MMAP_ALLOC_POOL,              /* one of many of the same size: leaves room for one more, to copy into */
-  MMAP_ALLOC_COPY               /* for a frame that is published at once: may be the last */
+  MMAP_ALLOC_COPY,              /* for a frame that is published at once: may be the last */
+  MMAP_ALLOC_METAS              /* for the metadata of a frame: the same, and small ones lie where frames don't */
 } MmapAllocUse;
 
 /**
@@ -199,6 +200,9 @@ char *mmap_producer_dup_address (MmapProducer * producer);
 MmapBlock *mmap_producer_alloc (MmapProducer * producer, guint64 size,
     guint64 align, MmapAllocUse use);
 
+/* The blocks for upstream leave room for metadata of @bytes from now on, if they didn't already. */
+void mmap_producer_leave_metas (MmapProducer * producer, guint64 bytes);
+
 MmapBlock *mmap_block_ref (MmapBlock * block);
 void mmap_block_unref (MmapBlock * block);
 static inline guint8 *
@@ -208,7 +212,8 @@ mmap_block_get_data (MmapBlock * block)
 }
 
 /* Publishes a frame on every link.
- * @frame: what is in the block; sequence, id, kind and region_id are filled in
+ * @frame: what is in the block; sequence, id, kind and region_id are filled in. Its metadata lies in another block of the current
+ *     region, if it has any.
  * @block: (nullable): the block, of the current region, that holds frame->offset, ->size; %NULL for a frame without bytes
  * @notify: called with @data once no link holds the frame, at the latest when all links have ended; from any thread, without locks
  *     held. Not called if MMAP_PUBLISH_FULL is returned. */

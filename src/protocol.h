@@ -99,8 +99,8 @@ typedef struct
   guint64 frame_offset_end;     /*  80 GST_BUFFER_OFFSET_END */
   guint64 anchor;               /*  88 CLOCK_MONOTONIC ns at running time 0 of the producer; MMAP_TIME_NONE: no clock */
   guint64 latency;              /*  96 ns, of the producing pipeline */
-  guint64 metas_offset;         /* 104 reserved for metas: 0 */
-  guint32 metas_size;           /* 112 reserved for metas: 0 */
+  guint64 metas_offset;         /* 104 metadata, bytes from the region's start: a block of its own, given back with the payload */
+  guint32 metas_size;           /* 112 metadata, bytes: a GVariant a(sv); 0: none */
   guint32 n_planes;             /* 116 0: no video layout; else 1 to 4 */
   guint32 video_format;         /* 120 GstVideoFormat */
   guint32 video_flags;          /* 124 GstVideoFrameFlags */

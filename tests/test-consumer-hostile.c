@@ -503,6 +503,34 @@ size_beyond (MmapDescriptor * descriptor)
 }
 
 static void
+metas_beyond (MmapDescriptor * descriptor)
+{
+  descriptor->metas_offset = RAW_SIZE - 63;
+  descriptor->metas_size = 64;
+}
+
+static void
+metas_overflow (MmapDescriptor * descriptor)
+{
+  descriptor->metas_offset = G_MAXUINT64 - 32;
+  descriptor->metas_size = 64;
+}
+
+static void
+metas_in_header (MmapDescriptor * descriptor)
+{
+  descriptor->metas_offset = sizeof (MmapRegionHeader) - 1;
+  descriptor->metas_size = 1;
+}
+
+static void
+metas_too_large (MmapDescriptor * descriptor)
+{
+  descriptor->metas_offset = descriptor->offset;
+  descriptor->metas_size = G_MAXUINT32;
+}
+
+static void
 other_ring (MmapDescriptor * descriptor)
 {
   descriptor->kind = descriptor->kind ? 0 : MMAP_EVENT_EOS;
@@ -556,6 +584,10 @@ test_descriptors_in_rings (void)
     check_descriptor (offset_in_header, event, "outside");
     check_descriptor (size_overflows, event, "outside");
     check_descriptor (size_beyond, event, "outside");
+    check_descriptor (metas_beyond, event, "outside");
+    check_descriptor (metas_overflow, event, "outside");
+    check_descriptor (metas_in_header, event, "outside");
+    check_descriptor (metas_too_large, event, "outside");
     check_descriptor (other_ring, event, "wrong ring");
     check_descriptor (sequence_back, event, "went back");
     check_descriptor (sequence_zero, event, "went back");
@@ -583,9 +615,32 @@ begin_with_hole (Scene * scene, guint64 token_index)
 
 /* To read a hole of the producer's memory would cost the consumer memory. */
 static void
-test_holes (void)
+check_hole (gboolean event, gboolean metas)
 {
   MmapDescriptor descriptor;
+  Scene scene;
+
+  begin_with_hole (&scene, 16384 - 32);
+  mmap_token_write (&scene.raw.offer.token,
+      scene.raw.region->base + scene.raw.offer.token_index);
+  raw_producer_bring_up (&scene.raw);
+  descriptor = raw_producer_describe (&scene.raw);
+  descriptor.kind = event ? MMAP_EVENT_CAPS : 0;
+  if (metas) {
+    descriptor.metas_offset = descriptor.offset;
+    descriptor.metas_size = 16384 - descriptor.offset + 1;
+  } else {
+    descriptor.size = 16384 - descriptor.offset + 1;
+  }
+  raw_producer_push (&scene.raw, event ? &scene.raw.link->events :
+      &scene.raw.link->frames, &descriptor);
+  scene_end (&scene, MMAP_ERROR_RING, "not reserved");
+  g_assert_cmpuint (scene.frames, ==, 0);
+}
+
+static void
+test_holes (void)
+{
   Scene scene;
   int event;
 
@@ -593,17 +648,8 @@ test_holes (void)
   send_offer_and_end (&scene, MMAP_ERROR_TOKEN, "different memory");
 
   for (event = 0; event < 2; event++) {
-    begin_with_hole (&scene, 16384 - 32);
-    mmap_token_write (&scene.raw.offer.token,
-        scene.raw.region->base + scene.raw.offer.token_index);
-    raw_producer_bring_up (&scene.raw);
-    descriptor = raw_producer_describe (&scene.raw);
-    descriptor.kind = event ? MMAP_EVENT_CAPS : 0;
-    descriptor.size = 16384 - descriptor.offset + 1;
-    raw_producer_push (&scene.raw, event ? &scene.raw.link->events :
-        &scene.raw.link->frames, &descriptor);
-    scene_end (&scene, MMAP_ERROR_RING, "not reserved");
-    g_assert_cmpuint (scene.frames, ==, 0);
+    check_hole (event, FALSE);
+    check_hole (event, TRUE);
   }
 }
 

@@ -616,6 +616,94 @@ test_full_region (void)
   end_producer (producer);
 }
 
+/* Metadata lies in a block of its own, and is found by the consumer. */
+static void
+test_metas (void)
+{
+  GError *error = NULL;
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapConsumer *consumer = mmap_consumer_new (address, &error);
+  MmapBlock *block;
+  MmapDescriptor frame = { 0, };
+  MmapItem item;
+
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  block = mmap_producer_alloc (producer, 100, 1, MMAP_ALLOC_METAS);
+  memset (mmap_block_get_data (block), 9, 100);
+  frame.metas_offset = block->offset;
+  frame.metas_size = 100;
+  g_assert_cmpint (mmap_producer_publish (producer, &frame, NULL,
+          (GDestroyNotify) mmap_block_unref, block), ==, MMAP_PUBLISH_OK);
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  g_assert_null (item.data);
+  g_assert_cmpuint (item.descriptor.metas_size, ==, 100);
+  g_assert_cmpint (item.metas[0], ==, 9);
+  g_assert_cmpint (item.metas[99], ==, 9);
+  release_item (&item);
+  wait_for_held (producer, 0);
+  check_all_free (producer);
+  mmap_consumer_free (consumer);
+  end_producer (producer);
+}
+
+/* A region full of frames has room for small metadata, and tokens have what that leaves. */
+static void
+test_metas_in_full_region (void)
+{
+  GError *error = NULL;
+  MmapProducer *producer = make_producer (address, MIB);
+  guint64 size = mmap_producer_get_capacity (producer);
+  MmapBlock *all = mmap_producer_alloc (producer, size, 64, MMAP_ALLOC_COPY);
+  g_autoptr (GPtrArray) metas =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) mmap_block_unref);
+  MmapConsumer *consumer;
+  MmapBlock *block;
+  MmapItem item;
+
+  g_assert_nonnull (all);
+  g_assert_null (mmap_producer_alloc (producer, 5000, 1, MMAP_ALLOC_METAS));
+  while ((block = mmap_producer_alloc (producer, 1000, 1, MMAP_ALLOC_METAS)))
+    g_ptr_array_add (metas, block);
+  g_assert_cmpuint (metas->len, >, 20);
+  consumer = mmap_consumer_new (address, &error);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  mmap_consumer_free (consumer);
+
+  mmap_block_unref (all);
+  block = mmap_producer_alloc (producer, 5000, 1, MMAP_ALLOC_METAS);
+  g_assert_nonnull (block);
+  mmap_block_unref (block);
+  g_ptr_array_set_size (metas, 0);
+  check_all_free (producer);
+  end_producer (producer);
+}
+
+/* Upstream leaves room for a copy, and the metadata that goes with it. */
+static void
+test_leave_metas (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  guint64 size = mmap_producer_get_capacity (producer) / 4;
+  g_autoptr (GPtrArray) blocks =
+      g_ptr_array_new_with_free_func ((GDestroyNotify) mmap_block_unref);
+  MmapBlock *block;
+
+  size -= size % 4096;
+  mmap_producer_leave_metas (producer, size);
+  mmap_producer_leave_metas (producer, 10);
+  while ((block = mmap_producer_alloc (producer, size, 64, MMAP_ALLOC_POOL)))
+    g_ptr_array_add (blocks, block);
+  g_assert_cmpuint (blocks->len, ==, 2);
+  block = mmap_producer_alloc (producer, size, 64, MMAP_ALLOC_COPY);
+  g_assert_nonnull (block);
+  g_ptr_array_add (blocks, block);
+  block = mmap_producer_alloc (producer, size, 64, MMAP_ALLOC_METAS);
+  g_assert_nonnull (block);
+  g_ptr_array_add (blocks, block);
+  g_ptr_array_set_size (blocks, 0);
+  end_producer (producer);
+}
+
 static gboolean
 is_current (MmapProducer * producer, const MmapBlock * block)
 {
@@ -1081,6 +1169,10 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/waiters", test_waiters);
   leak_check_add_test ("/producer/full-held", test_full_held);
   leak_check_add_test ("/producer/full-region", test_full_region);
+  leak_check_add_test ("/producer/metas", test_metas);
+  leak_check_add_test ("/producer/metas-in-full-region",
+      test_metas_in_full_region);
+  leak_check_add_test ("/producer/leave-metas", test_leave_metas);
   leak_check_add_test ("/producer/set-region", test_set_region);
   leak_check_add_test ("/producer/set-region-often", test_set_region_often);
   leak_check_add_test ("/producer/set-region-fails", test_set_region_fails);
