@@ -29,11 +29,13 @@
 
 #include "gstmmapsink.h"
 
+#include "blocks.h"
 #include "copy.h"
 #include "gstmmapblockallocator.h"
 #include "gstmmapconsumers.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
+#include "gstmmapmeta.h"
 #include "gstmmappool.h"
 #include "gstmmapsizes.h"
 #include "gstmmapstall.h"
@@ -102,6 +104,9 @@ struct _GstMmapSink
   GstMmapAnchor anchor;
   GstPadChainFunction base_chain;
   gboolean announced;           /* the frame that is sent next */
+  GVariant *metas;              /* of the frame that was prepared last; NULL: none */
+  guint64 left;                 /* see gst_mmap_sink_describe_metas() */
+  GHashTable *lost;             /* types of metas that were warned of */
   guint64 copied;               /* atomic */
   gboolean warned[MMAP_N_ERRORS];       /* service thread */
 };
@@ -210,6 +215,8 @@ gst_mmap_sink_start (GstBaseSink * sink)
   }
 
   memset (self->warned, 0, sizeof self->warned);
+  self->lost = g_hash_table_new (NULL, NULL);
+  self->left = 0;
   self->cancel.cancelled = FALSE;
   self->pipeline_stall = gst_mmap_stall_join (GST_ELEMENT (self));
   self->stall = 0;
@@ -305,6 +312,8 @@ gst_mmap_sink_stop (GstBaseSink * sink)
   GST_OBJECT_UNLOCK (self);
   gst_mmap_consumers_free (consumers);
   g_clear_pointer (&self->media, g_free);
+  g_clear_pointer (&self->metas, g_variant_unref);
+  g_clear_pointer (&self->lost, g_hash_table_unref);
   gst_mmap_anchor_clear (&self->anchor);
   gst_base_sink_set_ts_offset (sink,
       gst_base_sink_get_ts_offset (sink) - self->stall);
@@ -542,6 +551,12 @@ gst_mmap_sink_set_region (GstMmapSink * self, guint64 size, guint64 frame)
   return TRUE;
 }
 
+static guint64
+gst_mmap_sink_get_metas_size (GstMmapSink * self)
+{
+  return self->metas ? g_variant_get_size (self->metas) : 0;
+}
+
 static void
 gst_mmap_sink_post_too_small (GstMmapSink * self, guint64 frame,
     guint64 capacity)
@@ -549,10 +564,11 @@ gst_mmap_sink_post_too_small (GstMmapSink * self, guint64 frame,
   guint64 size = mmap_producer_size_for (gst_mmap_sizes_least (frame));
 
   GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-      ("A frame has %" G_GUINT64_FORMAT " bytes, but a region of size=%"
+      ("A frame%s has %" G_GUINT64_FORMAT " bytes, but a region of size=%"
           G_GUINT64_FORMAT " has room for %" G_GUINT64_FORMAT ": set size to %"
-          G_GUINT64_FORMAT " or more, or to 0 to have it chosen.", frame,
-          self->size, capacity, size), ("reason: too-small"));
+          G_GUINT64_FORMAT " or more, or to 0 to have it chosen.",
+          self->metas ? " with its metadata" : "", frame, self->size, capacity,
+          size), ("reason: too-small"));
 }
 
 /* Makes sure that there is a region in which frames of @frame bytes (0: unknown) fit. FALSE: an error was posted. */
@@ -746,21 +762,31 @@ gst_mmap_sink_copy_memories (GstMmapSink * self, GstBuffer * buffer,
   return TRUE;
 }
 
+/* Waits for room. */
+static GstFlowReturn
+gst_mmap_sink_alloc (GstMmapSink * self, gsize size, MmapAllocUse use,
+    MmapBlock ** block)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  *block = mmap_producer_alloc (self->producer, size, 1, use);
+  while (flow == GST_FLOW_OK && !*block) {
+    guint64 serial = mmap_producer_collect (self->producer);
+
+    *block = mmap_producer_alloc (self->producer, size, 1, use);
+    if (!*block)
+      flow = gst_mmap_sink_wait (self, serial);
+  }
+  return flow;
+}
+
 /* A block with a copy of @buffer's bytes. */
 static GstFlowReturn
 gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
     MmapBlock ** block)
 {
-  GstFlowReturn flow = GST_FLOW_OK;
+  GstFlowReturn flow = gst_mmap_sink_alloc (self, size, MMAP_ALLOC_COPY, block);
 
-  *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
-  while (flow == GST_FLOW_OK && !*block) {
-    guint64 serial = mmap_producer_collect (self->producer);
-
-    *block = mmap_producer_alloc (self->producer, size, 1, MMAP_ALLOC_COPY);
-    if (!*block)
-      flow = gst_mmap_sink_wait (self, serial);
-  }
   if (flow != GST_FLOW_OK)
     return flow;
   if (!gst_mmap_sink_copy_memories (self, buffer, mmap_block_get_data (*block))) {
@@ -771,14 +797,60 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
   return GST_FLOW_OK;
 }
 
+/* A block with the metadata of the frame; %NULL if it has none. */
 static GstFlowReturn
-gst_mmap_sink_publish (GstMmapSink * self, const MmapDescriptor * frame,
-    MmapBlock * block, GDestroyNotify notify, gpointer data)
+gst_mmap_sink_place_metas (GstMmapSink * self, MmapBlock ** block)
+{
+  gsize size = gst_mmap_sink_get_metas_size (self);
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  *block = NULL;
+  if (size == 0)
+    return GST_FLOW_OK;
+  flow = gst_mmap_sink_alloc (self, size, MMAP_ALLOC_METAS, block);
+  if (flow == GST_FLOW_OK)
+    g_variant_store (self->metas, mmap_block_get_data (*block));
+  return flow;
+}
+
+/* What a frame with metadata keeps. */
+typedef struct
+{
+  MmapBlock *metas;
+  GDestroyNotify notify;
+  gpointer data;
+} Parcel;
+
+static void
+parcel_free (gpointer data)
+{
+  Parcel *parcel = data;
+
+  mmap_block_unref (parcel->metas);
+  parcel->notify (parcel->data);
+  g_free (parcel);
+}
+
+/* @metas: (transfer full) (nullable) */
+static GstFlowReturn
+gst_mmap_sink_publish (GstMmapSink * self, MmapDescriptor * frame,
+    MmapBlock * block, MmapBlock * metas, GDestroyNotify notify, gpointer data)
 {
   GstFlowReturn flow = GST_FLOW_OK;
   guint64 serial = 0;
   gboolean waits = FALSE;
 
+  if (metas) {
+    Parcel *parcel = g_new (Parcel, 1);
+
+    parcel->metas = metas;
+    parcel->notify = notify;
+    parcel->data = data;
+    notify = parcel_free;
+    data = parcel;
+    frame->metas_offset = metas->offset;
+    frame->metas_size = gst_mmap_sink_get_metas_size (self);
+  }
   while (flow == GST_FLOW_OK) {
     if (mmap_producer_publish (self->producer, frame, block, notify,
             data) == MMAP_PUBLISH_OK)
@@ -809,6 +881,7 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
   guint64 offset = 0;
   MmapBlock *block = gst_mmap_sink_peek_block (self, buffer, &offset);
   gboolean copy = size > 0 && !block;
+  MmapBlock *metas;
   MmapDescriptor frame;
   GstFlowReturn flow;
 
@@ -817,6 +890,12 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
     flow = gst_mmap_sink_copy (self, buffer, size, &block);
     if (flow != GST_FLOW_OK)
       return flow;
+  }
+  flow = gst_mmap_sink_place_metas (self, &metas);
+  if (flow != GST_FLOW_OK) {
+    if (copy)
+      mmap_block_unref (block);
+    return flow;
   }
 
   gst_mmap_sink_announce (self);
@@ -827,13 +906,56 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
   frame.size = size;
   if (copy) {
     frame.offset = block->offset;
-    return gst_mmap_sink_publish (self, &frame, block,
+    return gst_mmap_sink_publish (self, &frame, block, metas,
         (GDestroyNotify) mmap_block_unref, block);
   }
   if (block)
     frame.offset = offset;
-  return gst_mmap_sink_publish (self, &frame, block,
+  return gst_mmap_sink_publish (self, &frame, block, metas,
       (GDestroyNotify) gst_buffer_unref, gst_buffer_ref (buffer));
+}
+
+/* A consumer gets frames without them. Once for each type, as it would be said of every frame. */
+static void
+warn_of_lost_meta (GstMeta * meta, gpointer user_data)
+{
+  GstMmapSink *self = user_data;
+
+  if (!g_hash_table_add (self->lost, GSIZE_TO_POINTER (meta->info->type)))
+    return;
+  GST_ELEMENT_WARNING (self, STREAM, NOT_IMPLEMENTED,
+      ("Metadata of a frame can't go to other processes: %s.",
+          g_type_name (meta->info->type)), ("reason: metadata"));
+}
+
+/* The metadata of the frame that is sent next. Blocks for upstream leave room for the largest so far: or none might ever be free. */
+static void
+gst_mmap_sink_describe_metas (GstMmapSink * self, GstBuffer * buffer)
+{
+  guint64 size;
+
+  g_clear_pointer (&self->metas, g_variant_unref);
+  if (!gst_mmap_metas_are_there (buffer))
+    return;
+  self->metas = gst_mmap_metas_describe (buffer, warn_of_lost_meta, self);
+  size = gst_mmap_sink_get_metas_size (self);
+  if (size <= self->left)
+    return;
+  self->left = size;
+  mmap_producer_leave_metas (self->producer, size);
+}
+
+/* Bytes of blocks that @buffer needs. */
+static guint64
+gst_mmap_sink_get_need (GstMmapSink * self, GstBuffer * buffer)
+{
+  guint64 size = gst_buffer_get_size (buffer);
+
+  if (!self->metas)
+    return size;
+  /* Each is a whole number of them. */
+  return size + gst_mmap_sink_get_metas_size (self) + 2 *
+      MMAP_BLOCK_ALIGN_BYTES;
 }
 
 /* Makes sure that @buffer fits into the region, which an encoded frame may not. */
@@ -844,7 +966,8 @@ gst_mmap_sink_make_room (GstMmapSink * self, GstBuffer * buffer)
   g_autoptr (GstCaps) caps = gst_pad_get_current_caps (pad);
   GstAllocator *before = self->allocator;
 
-  if (!gst_mmap_sink_ensure_region (self, caps, gst_buffer_get_size (buffer)))
+  if (!gst_mmap_sink_ensure_region (self, caps, gst_mmap_sink_get_need (self,
+              buffer)))
     return FALSE;
   /* Upstream allocates from the old region: let it ask again. */
   if (before && self->allocator != before)
@@ -859,8 +982,9 @@ gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (sink);
   guint64 offset;
 
+  gst_mmap_sink_describe_metas (self, buffer);
   return !mmap_producer_has_failed (self->producer)
-      && (gst_mmap_sink_peek_block (self, buffer, &offset)
+      && ((!self->metas && gst_mmap_sink_peek_block (self, buffer, &offset))
       || gst_mmap_sink_make_room (self, buffer)) ? GST_FLOW_OK : GST_FLOW_ERROR;
 }
 

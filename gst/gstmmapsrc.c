@@ -31,6 +31,7 @@
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmapitempool.h"
+#include "gstmmapmeta.h"
 #include "gstmmapquery.h"
 #include "gstmmapuri.h"
 #include "gstmmaputil.h"
@@ -905,9 +906,37 @@ gst_mmap_src_fits_caps (GstMmapSrc * self, const MmapDescriptor * frame)
       && frame->height >= (guint) GST_VIDEO_INFO_FIELD_HEIGHT (info));
 }
 
+/* FALSE: an error was posted. Before the frame is given back: its metadata goes with it. */
+static gboolean
+gst_mmap_src_parse_metas (GstMmapSrc * self, const MmapItem * item,
+    GVariant ** metas)
+{
+  *metas = NULL;
+  if (!item->metas)
+    return TRUE;
+  *metas = gst_mmap_metas_parse (item->metas, item->descriptor.metas_size);
+  if (*metas)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("The producer sent a frame whose metadata can't be parsed."),
+      ("%u bytes", item->descriptor.metas_size));
+  return FALSE;
+}
+
+/* Last, when the frame lies where it will lie, copied or not. */
+static void
+gst_mmap_src_restore_metas (GstMmapSrc * self, GVariant * metas,
+    GstBuffer * buffer)
+{
+  GstCaps *caps = gst_pad_get_current_caps (GST_BASE_SRC_PAD (self));
+
+  gst_mmap_metas_restore (metas, buffer, caps);
+  gst_clear_caps (&caps);
+}
+
 static GstFlowReturn
 gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
-    GstBuffer ** buffer)
+    GVariant * metas, GstBuffer ** buffer)
 {
   const MmapDescriptor *frame = &item->descriptor;
   GstBuffer *made = gst_mmap_src_wrap (self, item);
@@ -930,6 +959,8 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
             frame->size));
     return GST_FLOW_ERROR;
   }
+  if (metas)
+    gst_mmap_src_restore_metas (self, metas, made);
   if (self->discont)
     GST_BUFFER_FLAG_SET (made, GST_BUFFER_FLAG_DISCONT);
   self->discont = FALSE;
@@ -961,11 +992,18 @@ static GstFlowReturn
 gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
 {
+  g_autoptr (GVariant) metas = NULL;
+
   if (gst_mmap_src_is_before_flush (self)
       || gst_mmap_src_needs_key_unit (self, &item->descriptor)) {
     mmap_consumer_link_release (item->link, item->descriptor.id,
         item->descriptor.size);
     return GST_FLOW_OK;
+  }
+  if (!gst_mmap_src_parse_metas (self, item, &metas)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return GST_FLOW_ERROR;
   }
   gst_mmap_src_ensure_stream_start (self);
   if (!gst_mmap_src_update_time (self, &item->descriptor)) {
@@ -974,7 +1012,7 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
     return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
         GST_FLOW_ERROR;
   }
-  return gst_mmap_src_make_buffer (self, item, buffer);
+  return gst_mmap_src_make_buffer (self, item, metas, buffer);
 }
 
 static GstFlowReturn
