@@ -29,9 +29,11 @@
 
 #include "gstmmapsink.h"
 
+#include "address.h"
 #include "blocks.h"
 #include "copy.h"
 #include "gstmmapblockallocator.h"
+#include "gstmmapcapabilities.h"
 #include "gstmmapconsumers.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
@@ -42,6 +44,9 @@
 #include "gstmmapuri.h"
 #include "gstmmaputil.h"
 #include "token.h"
+
+#include <gio/gunixfdlist.h>
+#include <unistd.h>
 
 GST_DEBUG_CATEGORY (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
@@ -58,6 +63,8 @@ enum
 {
   PROP_0,
   PROP_SOCKET_PATH,
+  PROP_SIGNALLING,
+  PROP_ACCEPT_CAPABILITIES,
   PROP_FILE,
   PROP_SIZE,
   PROP_TOKEN_BYTES,
@@ -72,12 +79,23 @@ enum
 
 static GParamSpec *properties[N_PROPS];
 
+enum
+{
+  SIGNAL_CREATE_OFFER,
+  SIGNAL_ACCEPT_ANSWER,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
 struct _GstMmapSink
 {
   GstBaseSink parent;
 
   /* properties, under the object lock */
   gchar *socket_path;
+  GstMmapSignalling signalling;
+  GstCaps *accept;
   gchar *file;
   guint64 size;
   guint token_bytes;
@@ -170,6 +188,22 @@ accepts (guint32 link_id, const char *media, gboolean answered,
       media, answered);
 }
 
+/* The producer's lock is held. */
+static gboolean
+check (GVariant * answer, gpointer user_data, GError ** error)
+{
+  GstMmapSink *self = user_data;
+  GstCaps *accept;
+  gboolean right;
+
+  GST_OBJECT_LOCK (self);
+  accept = self->accept ? gst_caps_ref (self->accept) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  right = gst_mmap_capabilities_check (accept, answer, error);
+  gst_clear_caps (&accept);
+  return right;
+}
+
 static void
 left (guint32 link_id, gpointer user_data)
 {
@@ -199,15 +233,16 @@ static gboolean
 gst_mmap_sink_start (GstBaseSink * sink)
 {
   static const MmapProducerCallbacks callbacks = {
-    links_changed, refused, failed, accepts, left, message
+    links_changed, refused, failed, accepts, left, message, check
   };
   GstMmapSink *self = GST_MMAP_SINK (sink);
   g_autoptr (GError) error = NULL;
   MmapProducer *producer, *old;
 
   GST_OBJECT_LOCK (self);
-  producer = mmap_producer_new (self->socket_path, self->file,
-      self->token_bytes, &error);
+  producer = mmap_producer_new (self->signalling == GST_MMAP_SIGNALLING_SOCKET ?
+      self->socket_path : MMAP_ADDRESS_NONE, self->file, self->token_bytes,
+      &error);
   GST_OBJECT_UNLOCK (self);
   if (!producer) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
@@ -1161,6 +1196,56 @@ gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event)
   return flow;
 }
 
+/* --- the application's own channel --- */
+
+static GstCaps *
+gst_mmap_sink_create_offer (GstMmapSink * self, GUnixFDList * fds)
+{
+  MmapProducer *producer = gst_mmap_sink_dup_producer (self);
+  int offered[MMAP_MESSAGE_MAX_FDS];
+  g_autoptr (GVariant) offer = NULL;
+  g_autoptr (GError) error = NULL;
+  GstCaps *caps = NULL;
+  guint n_fds = 0, i;
+
+  g_return_val_if_fail (fds != NULL, NULL);
+  if (!producer)
+    error = g_error_new (MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "create-offer: the element is not started");
+  else
+    mmap_producer_create_offer (producer, &offer, offered, &n_fds, &error);
+  for (i = 0; i < n_fds; i++) {
+    if (!error)
+      g_unix_fd_list_append (fds, offered[i], &error);
+    close (offered[i]);
+  }
+  if (error)
+    gst_mmap_post_warning (GST_ELEMENT (self), error);
+  else
+    caps = gst_mmap_capabilities_to_caps (offer);
+  g_clear_pointer (&producer, mmap_producer_unref);
+  return caps;
+}
+
+static gboolean
+gst_mmap_sink_accept_answer (GstMmapSink * self, GstCaps * caps)
+{
+  MmapProducer *producer = gst_mmap_sink_dup_producer (self);
+  g_autoptr (GVariant) answer = NULL;
+  g_autoptr (GError) error = NULL;
+
+  answer = gst_mmap_capabilities_from_caps (caps, &error);
+  if (!producer && !error)
+    error = g_error_new (MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "accept-answer: the element is not started");
+  else if (!error)
+    mmap_producer_accept_answer (producer, answer, &error);
+  if (error)
+    gst_mmap_post_warning (GST_ELEMENT (self), error);
+  g_clear_pointer (&producer, mmap_producer_unref);
+  return !error;
+}
+
 /* --- properties --- */
 
 static GstCaps *
@@ -1173,7 +1258,8 @@ gst_mmap_sink_get_capabilities (GstMmapSink * self)
 
   if (producer && mmap_producer_get_offer (producer, &file, &size, &session,
           &media))
-    caps = gst_mmap_capabilities_to_caps (file, size, self->token_bytes, media);
+    caps =
+        gst_mmap_capabilities_summarise (file, size, self->token_bytes, media);
   g_clear_pointer (&producer, mmap_producer_unref);
   return caps;
 }
@@ -1239,6 +1325,12 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_SOCKET_PATH:
       g_value_set_string (value, self->socket_path);
       break;
+    case PROP_SIGNALLING:
+      g_value_set_enum (value, self->signalling);
+      break;
+    case PROP_ACCEPT_CAPABILITIES:
+      gst_value_set_caps (value, self->accept);
+      break;
     case PROP_FILE:
       g_value_set_string (value, self->file);
       break;
@@ -1279,6 +1371,12 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       g_free (self->socket_path);
       self->socket_path = g_value_dup_string (value);
       break;
+    case PROP_SIGNALLING:
+      self->signalling = g_value_get_enum (value);
+      break;
+    case PROP_ACCEPT_CAPABILITIES:
+      gst_caps_replace (&self->accept, (GstCaps *) gst_value_get_caps (value));
+      break;
     case PROP_FILE:
       g_free (self->file);
       self->file = g_value_dup_string (value);
@@ -1318,6 +1416,7 @@ gst_mmap_sink_finalize (GObject * object)
   GstMmapSink *self = GST_MMAP_SINK (object);
 
   g_clear_pointer (&self->producer, mmap_producer_unref);
+  gst_clear_caps (&self->accept);
   g_free (self->socket_path);
   g_free (self->file);
   G_OBJECT_CLASS (parent_class)->finalize (object);
@@ -1343,6 +1442,24 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "Socket path", "Path of the Unix socket for consumers, or @name for an "
       "abstract one (NULL = gst-mmap/default in XDG_RUNTIME_DIR, or "
       "/tmp/gst-mmap-UID/default)", NULL, null);
+  /**
+   * GstMmapSink:signalling:
+   *
+   * How consumers find this element. With application it makes no socket: #GstMmapSink::create-offer is for each consumer.
+   */
+  properties[PROP_SIGNALLING] = g_param_spec_enum ("signalling", "Signalling",
+      "How offers and answers travel", GST_TYPE_MMAP_SIGNALLING,
+      GST_MMAP_SIGNALLING_SOCKET, null);
+  /**
+   * GstMmapSink:accept-capabilities:
+   *
+   * Restricts the answers that are taken, such as application/x-mmap, token-bytes=[32,512]. A consumer whose answer clashes is refused,
+   * with the name of the field.
+   */
+  properties[PROP_ACCEPT_CAPABILITIES] = g_param_spec_boxed
+      ("accept-capabilities", "Accept capabilities",
+      "What an answer may say: application/x-mmap caps with values, ranges or "
+      "lists (NULL = anything)", GST_TYPE_CAPS, playing);
   /**
    * GstMmapSink:file:
    *
@@ -1432,6 +1549,40 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
 }
 
 static void
+gst_mmap_sink_install_signals (GObjectClass * klass)
+{
+  GType type = G_TYPE_FROM_CLASS (klass);
+
+  /**
+   * GstMmapSink::create-offer:
+   * @object: the sink
+   * @fds: an empty GUnixFDList, which gets the descriptors that go with the offer, in their order
+   *
+   * Offers the region to one consumer, through a channel of the application's own: it hands caps and descriptors to
+   * #GstMmapSrc::accept-offer there. Needs a region: notify::capabilities tells. An offer that is not answered within 30 s is void.
+   *
+   * Returns: (transfer full) (nullable): application/x-mmap caps; %NULL if an error was posted, as a warning
+   */
+  signals[SIGNAL_CREATE_OFFER] = g_signal_new_class_handler ("create-offer",
+      type, G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION,
+      G_CALLBACK (gst_mmap_sink_create_offer), NULL, NULL, NULL, GST_TYPE_CAPS,
+      1, G_TYPE_UNIX_FD_LIST);
+  /**
+   * GstMmapSink::accept-answer:
+   * @object: the sink
+   * @answer: what #GstMmapSrc::accept-offer returned
+   *
+   * Checks an answer. If it is right, the link comes up.
+   *
+   * Returns: %FALSE if it was refused: an error was posted, as a warning
+   */
+  signals[SIGNAL_ACCEPT_ANSWER] = g_signal_new_class_handler ("accept-answer",
+      type, G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION,
+      G_CALLBACK (gst_mmap_sink_accept_answer), NULL, NULL, NULL,
+      G_TYPE_BOOLEAN, 1, GST_TYPE_CAPS);
+}
+
+static void
 gst_mmap_sink_class_init (GstMmapSinkClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -1442,6 +1593,7 @@ gst_mmap_sink_class_init (GstMmapSinkClass * klass)
   object_class->set_property = gst_mmap_sink_set_property;
   object_class->finalize = gst_mmap_sink_finalize;
   gst_mmap_sink_install_properties (object_class);
+  gst_mmap_sink_install_signals (object_class);
 
   gst_element_class_add_static_pad_template (element_class, &sink_template);
   gst_element_class_set_static_metadata (element_class,

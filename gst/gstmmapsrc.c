@@ -28,6 +28,8 @@
 
 #include "gstmmapsrc.h"
 
+#include "address.h"
+#include "gstmmapcapabilities.h"
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmapitempool.h"
@@ -35,6 +37,8 @@
 #include "gstmmapquery.h"
 #include "gstmmapuri.h"
 #include "gstmmaputil.h"
+
+#include <gio/gunixfdlist.h>
 
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
 #define GST_CAT_DEFAULT gst_mmap_src_debug
@@ -57,6 +61,8 @@ enum
 {
   PROP_0,
   PROP_SOCKET_PATH,
+  PROP_SIGNALLING,
+  PROP_ACCEPT_CAPABILITIES,
   PROP_IS_LIVE,
   PROP_SPIN_TIME,
   PROP_CAPABILITIES,
@@ -66,12 +72,22 @@ enum
 
 static GParamSpec *properties[N_PROPS];
 
+enum
+{
+  SIGNAL_ACCEPT_OFFER,
+  N_SIGNALS
+};
+
+static guint signals[N_SIGNALS];
+
 struct _GstMmapSrc
 {
   GstPushSrc parent;
 
   /* properties, under the object lock */
   gchar *socket_path;
+  GstMmapSignalling signalling;
+  GstCaps *accept;
   gint64 spin_time;
   MmapConsumer *consumer;       /* between start() and stop() */
   MmapConsumerStats past;       /* of the one before */
@@ -294,6 +310,22 @@ closed (guint64 link, gpointer user_data)
     gst_mmap_src_flush_stop (self, link, 0, gst_event_new_flush_stop (TRUE));
 }
 
+/* Any thread. */
+static gboolean
+check (GVariant * offer, gpointer user_data, GError ** error)
+{
+  GstMmapSrc *self = user_data;
+  GstCaps *accept;
+  gboolean right;
+
+  GST_OBJECT_LOCK (self);
+  accept = self->accept ? gst_caps_ref (self->accept) : NULL;
+  GST_OBJECT_UNLOCK (self);
+  right = gst_mmap_capabilities_check (accept, offer, error);
+  gst_clear_caps (&accept);
+  return right;
+}
+
 /* --- life, continued --- */
 
 /* What the base class makes up by itself is not what the producer has sent: stream-start and segment are dropped, unless they are ours; EOS
@@ -323,13 +355,15 @@ on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 static gboolean
 gst_mmap_src_start (GstBaseSrc * src)
 {
-  static const MmapConsumerCallbacks callbacks = { message, closed, asked };
+  static const MmapConsumerCallbacks callbacks =
+      { message, closed, asked, check };
   GstMmapSrc *self = GST_MMAP_SRC (src);
   g_autoptr (GError) error = NULL;
   MmapConsumer *consumer;
 
   GST_OBJECT_LOCK (self);
-  consumer = mmap_consumer_new (self->socket_path, &error);
+  consumer = mmap_consumer_new (self->signalling == GST_MMAP_SIGNALLING_SOCKET ?
+      self->socket_path : MMAP_ADDRESS_NONE, &error);
   GST_OBJECT_UNLOCK (self);
   if (!consumer) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
@@ -1066,6 +1100,37 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
   return flow;
 }
 
+/* --- the application's own channel --- */
+
+static GstCaps *
+gst_mmap_src_accept_offer (GstMmapSrc * self, GstCaps * caps, GUnixFDList * fds)
+{
+  MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
+  g_autoptr (GVariant) offer = NULL, answer = NULL;
+  g_autoptr (GError) error = NULL;
+  GstCaps *answered = NULL;
+  int *taken = NULL;
+  gint n_fds = 0;
+
+  offer = gst_mmap_capabilities_from_caps (caps, &error);
+  if (!consumer && !error)
+    error = g_error_new (MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "accept-offer: the element is not started");
+  if (!error) {
+    /* Before the answer says what is accepted. */
+    asked (self);
+    taken = fds ? g_unix_fd_list_steal_fds (fds, &n_fds) : NULL;
+    answer = mmap_consumer_accept_offer (consumer, offer, taken, n_fds, &error);
+  }
+  if (error)
+    gst_mmap_post_warning (GST_ELEMENT (self), error);
+  else
+    answered = gst_mmap_capabilities_to_caps (answer);
+  g_free (taken);
+  g_clear_pointer (&consumer, mmap_consumer_unref);
+  return answered;
+}
+
 /* --- properties --- */
 
 static GstCaps *
@@ -1077,7 +1142,7 @@ gst_mmap_src_get_capabilities_locked (GstMmapSrc * self)
   if (!self->consumer || !mmap_consumer_get_offer (self->consumer, &file,
           &size, &session, &media))
     return NULL;
-  return gst_mmap_capabilities_to_caps (file, size, 0, media);
+  return gst_mmap_capabilities_summarise (file, size, 0, media);
 }
 
 static GstStructure *
@@ -1113,6 +1178,12 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
     case PROP_SOCKET_PATH:
       g_value_set_string (value, self->socket_path);
       break;
+    case PROP_SIGNALLING:
+      g_value_set_enum (value, self->signalling);
+      break;
+    case PROP_ACCEPT_CAPABILITIES:
+      gst_value_set_caps (value, self->accept);
+      break;
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
       break;
@@ -1142,6 +1213,16 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
       self->socket_path = g_value_dup_string (value);
       GST_OBJECT_UNLOCK (self);
       break;
+    case PROP_SIGNALLING:
+      GST_OBJECT_LOCK (self);
+      self->signalling = g_value_get_enum (value);
+      GST_OBJECT_UNLOCK (self);
+      break;
+    case PROP_ACCEPT_CAPABILITIES:
+      GST_OBJECT_LOCK (self);
+      gst_caps_replace (&self->accept, (GstCaps *) gst_value_get_caps (value));
+      GST_OBJECT_UNLOCK (self);
+      break;
     case PROP_SPIN_TIME:
       GST_OBJECT_LOCK (self);
       self->spin_time = g_value_get_int64 (value);
@@ -1163,6 +1244,7 @@ gst_mmap_src_finalize (GObject * object)
 {
   GstMmapSrc *self = GST_MMAP_SRC (object);
 
+  gst_clear_caps (&self->accept);
   g_free (self->socket_path);
   g_mutex_clear (&self->flush_lock);
   g_cond_clear (&self->flush_cond);
@@ -1187,6 +1269,24 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       "Socket path", "Path of the producer's Unix socket, or @name for an "
       "abstract one (NULL = gst-mmap/default in XDG_RUNTIME_DIR, or "
       "/tmp/gst-mmap-UID/default)", NULL, ready);
+  /**
+   * GstMmapSrc:signalling:
+   *
+   * How this element finds a mmapsink. With application it waits for #GstMmapSrc::accept-offer.
+   */
+  properties[PROP_SIGNALLING] = g_param_spec_enum ("signalling", "Signalling",
+      "How offers and answers travel", GST_TYPE_MMAP_SIGNALLING,
+      GST_MMAP_SIGNALLING_SOCKET, ready);
+  /**
+   * GstMmapSrc:accept-capabilities:
+   *
+   * Restricts the offers that are taken, such as application/x-mmap, size=[1,1073741824], token-bytes=[32,512]. One that clashes is an
+   * error, with the name of the field.
+   */
+  properties[PROP_ACCEPT_CAPABILITIES] = g_param_spec_boxed
+      ("accept-capabilities", "Accept capabilities",
+      "What an offer may say: application/x-mmap caps with values, ranges or "
+      "lists (NULL = anything)", GST_TYPE_CAPS, playing);
   /**
    * GstMmapSrc:is-live:
    *
@@ -1228,6 +1328,26 @@ gst_mmap_src_install_properties (GObjectClass * klass)
 }
 
 static void
+gst_mmap_src_install_signals (GObjectClass * klass)
+{
+  /**
+   * GstMmapSrc::accept-offer:
+   * @object: the source
+   * @offer: what #GstMmapSink::create-offer returned
+   * @fds: the descriptors that it gave, in their order; they are taken out of the list
+   *
+   * Takes an offer that came through a channel of the application's own, whose answer is for #GstMmapSink::accept-answer there. The element
+   * must be started (READY), and have no link.
+   *
+   * Returns: (transfer full) (nullable): application/x-mmap caps; %NULL if an error was posted, as a warning
+   */
+  signals[SIGNAL_ACCEPT_OFFER] = g_signal_new_class_handler ("accept-offer",
+      G_TYPE_FROM_CLASS (klass), G_SIGNAL_RUN_LAST | G_SIGNAL_ACTION,
+      G_CALLBACK (gst_mmap_src_accept_offer), NULL, NULL, NULL, GST_TYPE_CAPS,
+      2, GST_TYPE_CAPS, G_TYPE_UNIX_FD_LIST);
+}
+
+static void
 gst_mmap_src_class_init (GstMmapSrcClass * klass)
 {
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
@@ -1238,6 +1358,7 @@ gst_mmap_src_class_init (GstMmapSrcClass * klass)
   object_class->set_property = gst_mmap_src_set_property;
   object_class->finalize = gst_mmap_src_finalize;
   gst_mmap_src_install_properties (object_class);
+  gst_mmap_src_install_signals (object_class);
 
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class,

@@ -126,23 +126,3 @@ gst_mmap_anchor_clear (GstMmapAnchor * anchor)
 {
   gst_clear_object (&anchor->clock);
 }
-
-GstCaps *
-gst_mmap_capabilities_to_caps (const char *file, guint64 size,
-    guint token_bytes, const char *media)
-{
-  GstCaps *caps = gst_caps_new_simple ("application/x-mmap",
-      "file", G_TYPE_STRING, file, "size", G_TYPE_UINT64, size, NULL);
-
-  if (token_bytes > 0)
-    gst_caps_set_simple (caps, "token-bytes", G_TYPE_UINT, token_bytes, NULL);
-  if (media) {
-    GstCaps *media_caps = gst_caps_from_string (media);
-
-    if (media_caps) {
-      gst_caps_set_simple (caps, "media", GST_TYPE_CAPS, media_caps, NULL);
-      gst_caps_unref (media_caps);
-    }
-  }
-  return caps;
-}

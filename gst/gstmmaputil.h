@@ -35,8 +35,4 @@ GstClockTime gst_mmap_anchor_get (GstMmapAnchor * anchor,
 /* Forgets the clock. */
 void gst_mmap_anchor_clear (GstMmapAnchor * anchor);
 
-/* Returns: (transfer full): the fields of an offer as application/x-mmap caps. The token is not among them: it was used and wiped. */
-GstCaps *gst_mmap_capabilities_to_caps (const char *file, guint64 size,
-    guint token_bytes, const char *media);
-
 G_END_DECLS

@@ -24,6 +24,8 @@
 #define DIRECTORY_LOCK_TRIES 50
 #define DIRECTORY_LOCK_TRY_US 10000
 
+const char mmap_address_none[] = "";
+
 static gboolean
 is_abstract (const char *address)
 {

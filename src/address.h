@@ -9,6 +9,10 @@
 
 G_BEGIN_DECLS
 
+/* Instead of an address, compared by its pointer: no socket is to be made or looked for. */
+#define MMAP_ADDRESS_NONE mmap_address_none
+extern const char mmap_address_none[];
+
 /**
  * MmapListener:
  * @socket: listening, non-blocking

@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 /* How long to wait between two looks for a producer that isn't there yet: a part of the time since the first, so that two processes
  * that start together find each other at once; chosen, untuned. */
@@ -67,14 +68,28 @@ say_hello (MmapConsumer * consumer, GError ** error)
       g_variant_builder_end (&body), NULL, 0, error);
 }
 
+/* Whether mmap_consumer_accept_offer() was called. */
+static gboolean
+search_carried (MmapConsumer * consumer)
+{
+  g_mutex_lock (&consumer->receive_lock);
+  if (consumer->socket)
+    consumer->state = CONSUMER_GREETED;
+  g_mutex_unlock (&consumer->receive_lock);
+  return consumer->state == CONSUMER_GREETED;
+}
+
 /* One look for a producer. FALSE without an error: nobody there yet. */
 static gboolean
 search (MmapConsumer * consumer, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
-  g_autofree char *address = consumer->address ?
-      g_strdup (consumer->address) : mmap_address_get_default (FALSE, error);
+  g_autofree char *address = NULL;
 
+  if (consumer->is_carried)
+    return search_carried (consumer);
+  address = consumer->address ? g_strdup (consumer->address) :
+      mmap_address_get_default (FALSE, error);
   if (!address)
     return FALSE;
   consumer->socket = mmap_address_connect (address, &cause);
@@ -140,27 +155,38 @@ open_region (const MmapCapabilities * offer, MmapMessage * message,
   return g_steal_pointer (&region);
 }
 
+/* Writes a token into the link, and what it is into the answer. */
+static gboolean
+make_answer (MmapConsumer * consumer, MmapLink * link,
+    const MmapCapabilities * offer, MmapCapabilities * answer, GError ** error)
+{
+  guint n_bytes = offer->token.n_bytes;
+
+  mmap_capabilities_init (answer);
+  if (!mmap_token_init_random (&answer->token, n_bytes, error))
+    return FALSE;
+  answer->session = offer->session;
+  answer->region_id = offer->region_id;
+  answer->size = offer->size;
+  answer->token_index = offsetof (MmapLinkArea, token_area)
+      + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
+  g_mutex_lock (&consumer->lock);
+  answer->media = g_strdup (consumer->media);
+  consumer->told_serial = consumer->media_serial;
+  g_mutex_unlock (&consumer->lock);
+  mmap_token_write (&answer->token,
+      (guint8 *) link->area + answer->token_index);
+  return TRUE;
+}
+
 static gboolean
 send_answer (MmapConsumer * consumer, MmapLink * link,
     const MmapCapabilities * offer, GError ** error)
 {
   g_auto (MmapCapabilities) answer = { 0 };
-  guint n_bytes = offer->token.n_bytes;
 
-  mmap_capabilities_init (&answer);
-  if (!mmap_token_init_random (&answer.token, n_bytes, error))
+  if (!make_answer (consumer, link, offer, &answer, error))
     return FALSE;
-  answer.protocol = MMAP_PROTOCOL_VERSION;
-  answer.session = offer->session;
-  answer.region_id = offer->region_id;
-  answer.size = offer->size;
-  answer.token_index = offsetof (MmapLinkArea, token_area)
-      + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
-  g_mutex_lock (&consumer->lock);
-  answer.media = g_strdup (consumer->media);
-  consumer->told_serial = consumer->media_serial;
-  g_mutex_unlock (&consumer->lock);
-  mmap_token_write (&answer.token, (guint8 *) link->area + answer.token_index);
   /* The first answer also carries what wakes the producer. */
   if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
           mmap_capabilities_to_variant (&answer), &link->peer_fd,
@@ -198,47 +224,51 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
   return TRUE;
 }
 
+/* Takes an offer, but doesn't answer it. */
 static gboolean
-handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
+take_offer (MmapConsumer * consumer, MmapMessage * message,
+    MmapCapabilities * offer, GError ** error)
 {
-  g_auto (MmapCapabilities) offer = { 0 };
   g_autoptr (MmapRegion) region = NULL;
   guint n_fds;
 
-  if (!mmap_capabilities_init_variant (&offer, message->body, error))
+  if (!mmap_capabilities_init_variant (offer, message->body, error))
     return FALSE;
-  if (!offer.file) {
+  if (!offer->file) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
         "The offer doesn't say where its region is");
     return FALSE;
   }
+  if (consumer->callbacks.check && !consumer->callbacks.check (message->body,
+          consumer->user_data, error))
+    return FALSE;
   if (g_queue_get_length (&consumer->next_regions) >= MAX_NEXT_REGIONS) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
         "The producer offered more than %d regions without using them",
         MAX_NEXT_REGIONS);
     return FALSE;
   }
-  if (consumer->link && offer.session != consumer->session) {
+  if (consumer->link && offer->session != consumer->session) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
         "A new region belongs to another session");
     return FALSE;
   }
   /* A file's descriptor comes along, too: by the time we look, another may lie at its path. */
   n_fds = message->n_fds > (consumer->link ? 0 : 2) ? 1 : 0;
-  region = open_region (&offer, message, n_fds, error);
+  region = open_region (offer, message, n_fds, error);
   if (!region)
     return FALSE;
   if (!consumer->link
-      && !open_link (consumer, message, n_fds, offer.session, error))
+      && !open_link (consumer, message, n_fds, offer->session, error))
     return FALSE;
-  mmap_store_relaxed (&consumer->link->max_held, offer.max_held);
+  mmap_store_relaxed (&consumer->link->max_held, offer->max_held);
   g_mutex_lock (&consumer->lock);
-  consumer->session = offer.session;
+  consumer->session = offer->session;
   g_free (consumer->offer_file);
   g_free (consumer->offer_media);
-  consumer->offer_file = g_strdup (offer.file);
-  consumer->offer_size = offer.size;
-  consumer->offer_media = g_strdup (offer.media);
+  consumer->offer_file = g_strdup (offer->file);
+  consumer->offer_size = offer->size;
+  consumer->offer_media = g_strdup (offer->media);
   g_mutex_unlock (&consumer->lock);
 
   /* On a link that is up the region is the other thread's. */
@@ -246,8 +276,17 @@ handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     g_queue_push_tail (&consumer->next_regions, mmap_region_ref (region));
   else
     consumer->region = mmap_region_ref (region);
-  /* Last: if the producer has gone, what it sent before can still be read. */
-  return send_answer (consumer, consumer->link->link, &offer, error);
+  return TRUE;
+}
+
+static gboolean
+handle_offer (MmapConsumer * consumer, MmapMessage * message, GError ** error)
+{
+  g_auto (MmapCapabilities) offer = { 0 };
+
+  /* The answer is last: if the producer has gone, what it sent before can still be read. */
+  return take_offer (consumer, message, &offer, error)
+      && send_answer (consumer, consumer->link->link, &offer, error);
 }
 
 static gboolean
@@ -372,4 +411,97 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
 failed:
   g_propagate_error (error, g_steal_pointer (&cause));
   return MMAP_NEXT_ERROR;
+}
+
+/* --- offers through another channel --- */
+
+static GVariant *
+carried_answer_to_variant (const MmapCapabilities * answer, GVariant * offer)
+{
+  g_autoptr (GVariant) plain =
+      g_variant_ref_sink (mmap_capabilities_to_variant (answer));
+  GVariantDict dict;
+  guint32 link_id = 0;
+
+  g_variant_lookup (offer, "link-id", "u", &link_id);
+  g_variant_dict_init (&dict, plain);
+  g_variant_dict_insert (&dict, "link-id", "u", link_id);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* The last descriptor is the socket over which all goes on. */
+static gboolean
+take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  int fd = -1;
+
+  if (message->n_fds > 0) {
+    fd = mmap_message_take_fd (message, message->n_fds - 1);
+    message->n_fds--;
+  }
+  if (fd >= 0)
+    consumer->socket = g_socket_new_from_fd (fd, &cause);
+  if (consumer->socket) {
+    g_socket_set_blocking (consumer->socket, FALSE);
+    return TRUE;
+  }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The offer lacks descriptors: expected the region's if it is a memfd, the "
+      "link's, one for wake-ups, and a socket (%s)",
+      cause ? cause->message : "there are none");
+  if (fd >= 0)
+    close (fd);
+  return FALSE;
+}
+
+static gboolean
+send_carried_hello (MmapConsumer * consumer, GError ** error)
+{
+  MmapLink *link = consumer->link->link;
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&body, "{sv}", "protocol",
+      g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
+  if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
+          g_variant_builder_end (&body), &link->peer_fd, 1, error))
+    return FALSE;
+  mmap_link_close_peer_fd (link);
+  return TRUE;
+}
+
+GVariant *
+mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
+    const int *fds, guint n_fds, GError ** error)
+{
+  g_auto (MmapCapabilities) taken = { 0 }, made = { 0 };
+  g_auto (MmapMessage) message = { MMAP_MESSAGE_OFFER, NULL };
+  gboolean accepted = FALSE;
+  GVariant *answer = NULL;
+  guint i;
+
+  message.body = g_variant_ref_sink (offer);
+  for (i = 0; i < n_fds; i++) {
+    if (i < MMAP_MESSAGE_MAX_FDS)
+      message.fds[message.n_fds++] = fds[i];
+    else
+      close (fds[i]);
+  }
+  g_mutex_lock (&consumer->receive_lock);
+  if (!consumer->is_carried || consumer->socket) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+        "An offer was taken already, or the consumer looks for a socket itself");
+  } else {
+    accepted = take_socket (consumer, &message, error)
+        && take_offer (consumer, &message, &taken, error)
+        && make_answer (consumer, consumer->link->link, &taken, &made, error)
+        && send_carried_hello (consumer, error);
+    if (accepted)
+      answer = carried_answer_to_variant (&made, offer);
+    else
+      mmap_consumer_disconnect_locked (consumer);
+  }
+  g_mutex_unlock (&consumer->receive_lock);
+  return answer;
 }

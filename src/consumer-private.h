@@ -50,6 +50,7 @@ struct _MmapConsumer
 {
   gint ref_count;               /* atomic */
   char *address;
+  gboolean is_carried;          /* offers come through mmap_consumer_accept_offer() */
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
 
@@ -123,7 +124,8 @@ void mmap_consumer_populate (MmapConsumer * consumer);
 /* Before the region is replaced. */
 void mmap_consumer_end_populator (MmapConsumer * consumer);
 
-/* Back to the start. */
+/* Back to the start. The second with the receive lock held, before a link was up. */
 void mmap_consumer_disconnect (MmapConsumer * consumer);
+void mmap_consumer_disconnect_locked (MmapConsumer * consumer);
 
 G_END_DECLS

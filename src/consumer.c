@@ -8,6 +8,7 @@
  */
 #include "consumer-private.h"
 
+#include "address.h"
 #include "atomics.h"
 
 #include <errno.h>
@@ -26,6 +27,7 @@ mmap_consumer_new (const char *address, GError ** error)
   g_cond_init (&consumer->cond);
   consumer->calls = g_hash_table_new (NULL, NULL);
   mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
+  consumer->is_carried = address == MMAP_ADDRESS_NONE;
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   consumer->service_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -142,13 +144,11 @@ mmap_item_clear (MmapItem * item)
 }
 
 void
-mmap_consumer_disconnect (MmapConsumer * consumer)
+mmap_consumer_disconnect_locked (MmapConsumer * consumer)
 {
   MmapConsumerLink *link;
   guint64 wakeups;
 
-  mmap_consumer_close_peer (consumer, NULL);
-  g_mutex_lock (&consumer->receive_lock);
   g_mutex_lock (&consumer->lock);
   link = g_steal_pointer (&consumer->link);
   g_clear_pointer (&consumer->offer_file, g_free);
@@ -179,6 +179,14 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   consumer->hung_up = FALSE;
   g_clear_error (&consumer->failure);
   consumer->sequence = 0;
+}
+
+void
+mmap_consumer_disconnect (MmapConsumer * consumer)
+{
+  mmap_consumer_close_peer (consumer, NULL);
+  g_mutex_lock (&consumer->receive_lock);
+  mmap_consumer_disconnect_locked (consumer);
   g_mutex_unlock (&consumer->receive_lock);
 }
 

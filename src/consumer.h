@@ -77,16 +77,20 @@ typedef struct
  * @closed: a link has ended, and all its messages were told; others that come on another link come after this
  * @asked: mmap_consumer_ask() was called: what took time or locks where it was called is done here
  *
- * Called from the consumer's own thread, without locks held. Each may be %NULL.
+ * @check: whether the capabilities in an offer, an a{sv} that is well-formed, are acceptable; with the consumer's lock for messages held, from
+ *     any thread
+ *
+ * Called from the consumer's own thread, without locks held, if nothing else is said. Each may be %NULL.
  */
 typedef struct
 {
   void (*message) (guint64 link, GVariant * body, gpointer user_data);
   void (*closed) (guint64 link, gpointer user_data);
   void (*asked) (gpointer user_data);
+  gboolean (*check) (GVariant * offer, gpointer user_data, GError ** error);
 } MmapConsumerCallbacks;
 
-/* @address: (nullable): see mmap_listener_new()
+/* @address: (nullable): see mmap_listener_new(); MMAP_ADDRESS_NONE: there is mmap_consumer_accept_offer()
  * Returns: (transfer full): or %NULL with MMAP_ERROR_FAILED. Doesn't connect. */
 MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
 
@@ -136,6 +140,13 @@ void mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos);
  * producer said as it refused; MMAP_ERROR_RING if it breaks the protocol. */
 MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
     GError ** error);
+
+/* Takes an offer of mmap_producer_create_offer() that came through somebody else's channel, while mmap_consumer_next() waits or will be called.
+ * Any thread.
+ * @fds: (transfer full): what came with it, in the same order
+ * Returns: (transfer full): the answer; or %NULL with an error of the checks of the handshake, or MMAP_ERROR_IN_USE (there is a link already) */
+GVariant *mmap_consumer_accept_offer (MmapConsumer * consumer,
+    GVariant * offer, const int *fds, guint n_fds, GError ** error);
 
 /* How long mmap_consumer_next() looks for news before it sleeps: see mmap_spin_set_time(). Any thread. */
 void mmap_consumer_set_spin_time (MmapConsumer * consumer, gint64 time_ns);

@@ -11,7 +11,10 @@
 #include "atomics.h"
 #include "capabilities.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* The token lies at a random index among this many bytes; chosen: a page. */
@@ -26,6 +29,9 @@
 
 /* How long to wait when the process has no descriptor left; chosen, untuned. */
 #define ACCEPT_AGAIN_US 100000
+
+/* How long an answer may take through somebody else's channel; chosen, untuned. */
+#define CARRIED_TIMEOUT_MS 30000
 
 /* A consumer that leaves so many offers of a new region unanswered is ended; chosen, untuned. */
 #define MAX_PENDING_OFFERS 16
@@ -44,6 +50,7 @@ mmap_producer_link_unref (MmapProducerLink * link)
     return;
   g_clear_pointer (&link->link, mmap_link_free);
   g_clear_object (&link->socket);
+  g_free (link->media);
   g_free (link);
 }
 
@@ -144,49 +151,62 @@ link_write_token_locked (MmapProducerLink * link, MmapToken * token,
   return offer;
 }
 
+/* @share_fd: (out): of the region, for the caller to close; -1: none
+ * @fds: (out): that one and others, which stay the link's */
 static gboolean
-link_send_offer_locked (MmapProducerLink * link, GError ** error)
+link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
+    int *share_fd, int fds[MMAP_MESSAGE_MAX_FDS], guint * n_fds,
+    GError ** error)
 {
   MmapProducer *producer = link->producer;
   MmapRegion *region = producer->arena->region;
-  g_auto (MmapCapabilities) offer = { 0 };
   MmapPendingOffer *pending;
   gboolean first = link->link == NULL;
-  int fds[MMAP_MESSAGE_MAX_FDS], share_fd;
-  gboolean sent;
-  guint n = 0;
 
+  *n_fds = 0;
+  *share_fd = -1;
   if (first) {
     link->link = mmap_link_new (producer->session, link->id,
         producer->consumers_fd, error);
     if (!link->link)
       return FALSE;
   }
-  mmap_capabilities_init (&offer);
-  pending = link_write_token_locked (link, &offer.token, error);
+  mmap_capabilities_init (offer);
+  pending = link_write_token_locked (link, &offer->token, error);
   if (!pending)
     return FALSE;
 
-  offer.protocol = MMAP_PROTOCOL_VERSION;
-  offer.session = producer->session;
-  offer.region_id = region->region_id;
-  offer.file = g_strdup (producer->file ? producer->file : "memfd");
-  offer.size = region->size;
-  offer.token_index = pending->token_index;
-  offer.max_held = producer->arena->capacity / HELD_PART;
+  offer->session = producer->session;
+  offer->region_id = region->region_id;
+  offer->file = g_strdup (producer->file ? producer->file : "memfd");
+  offer->size = region->size;
+  offer->token_index = pending->token_index;
+  offer->max_held = producer->arena->capacity / HELD_PART;
   /* The caps event carries them in any case. */
   if (producer->media && strlen (producer->media) <= MAX_MEDIA_BYTES)
-    offer.media = g_strdup (producer->media);
+    offer->media = g_strdup (producer->media);
   link->offered_region_id = region->region_id;
 
-  share_fd = mmap_region_dup_read_only (region);
-  if (share_fd >= 0 || !producer->file)
-    fds[n++] = share_fd >= 0 ? share_fd : region->fd;
+  *share_fd = mmap_region_dup_read_only (region);
+  if (*share_fd >= 0 || !producer->file)
+    fds[(*n_fds)++] = *share_fd >= 0 ? *share_fd : region->fd;
   if (first) {
-    fds[n++] = link->link->fd;
-    fds[n++] = link->link->peer_fd;
+    fds[(*n_fds)++] = link->link->fd;
+    fds[(*n_fds)++] = link->link->peer_fd;
   }
-  sent = mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
+  return TRUE;
+}
+
+static gboolean
+link_send_offer_locked (MmapProducerLink * link, GError ** error)
+{
+  g_auto (MmapCapabilities) offer = { 0 };
+  int fds[MMAP_MESSAGE_MAX_FDS], share_fd;
+  gboolean sent;
+  guint n;
+
+  sent = link_make_offer_locked (link, &offer, &share_fd, fds, &n, error)
+      && mmap_message_send (link->socket, MMAP_MESSAGE_OFFER,
       mmap_capabilities_to_variant (&offer), fds, n, error);
   if (share_fd >= 0)
     close (share_fd);
@@ -209,8 +229,33 @@ mmap_producer_link_offer_locked (MmapProducerLink * link)
     mmap_producer_link_end_locked (link, error);
 }
 
+static void
+link_answered_locked (MmapProducerLink * link, const char *media)
+{
+  if (link->timeout) {
+    g_source_destroy (link->timeout);
+    g_clear_pointer (&link->timeout, g_source_unref);
+  }
+  mmap_producer_link_set_state_locked (link, LINK_ANSWERED, FALSE);
+  if (link->producer->callbacks.accepts) {
+    mmap_producer_report_media_locked (link, media);
+    mmap_producer_touch_locked (link->producer);
+  } else {
+    mmap_producer_link_admit_locked (link);
+  }
+}
+
+/* Of an offer through another channel the answer and the hello, with what wakes us, may come in any order. */
+static void
+link_settle_carried_locked (MmapProducerLink * link)
+{
+  if (link->verified && link->link->sleep_fd >= 0
+      && link->state == LINK_OFFERED)
+    link_answered_locked (link, link->media);
+}
+
 static gboolean
-link_handle_hello (MmapProducerLink * link, const MmapMessage * message,
+link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
   const char *media = NULL;
@@ -222,6 +267,13 @@ link_handle_hello (MmapProducerLink * link, const MmapMessage * message,
         "The consumer speaks protocol %u, the producer %u: update the older",
         protocol, MMAP_PROTOCOL_VERSION);
     return FALSE;
+  }
+  if (link->carried) {
+    if (!mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message, 0),
+            error))
+      return FALSE;
+    link_settle_carried_locked (link);
+    return TRUE;
   }
   link->state = LINK_WAITING;
   if (g_variant_lookup (message->body, "media", "&s", &media))
@@ -270,20 +322,43 @@ link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
   return right;
 }
 
-static void
-link_answered_locked (MmapProducerLink * link, const char *media)
+static gboolean
+link_check_capabilities_locked (MmapProducerLink * link, GVariant * answer,
+    GError ** error)
 {
-  if (link->timeout) {
-    g_source_destroy (link->timeout);
-    g_clear_pointer (&link->timeout, g_source_unref);
+  MmapProducer *producer = link->producer;
+
+  return !producer->callbacks.check
+      || producer->callbacks.check (answer, producer->user_data, error);
+}
+
+/* Checks an answer to the oldest offer that has none yet. @newest: (out): it was the newest one, so that its token was compared */
+static gboolean
+link_take_answer_locked (MmapProducerLink * link, GVariant * body,
+    MmapCapabilities * answer, gboolean * newest, GError ** error)
+{
+  MmapPendingOffer *offer;
+
+  if (!mmap_capabilities_init_variant (answer, body, error))
+    return FALSE;
+  if (answer->session != link->producer->session) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
+        "The answer is for another session");
+    return FALSE;
   }
-  mmap_producer_link_set_state_locked (link, LINK_ANSWERED, FALSE);
-  if (link->producer->callbacks.accepts) {
-    mmap_producer_report_media_locked (link, media);
-    mmap_producer_touch_locked (link->producer);
-  } else {
-    mmap_producer_link_admit_locked (link);
+  offer = g_queue_peek_head (&link->offers);
+  if (!offer || answer->region_id != offer->region_id) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The consumer answered an offer of region %u that it was not made",
+        answer->region_id);
+    return FALSE;
   }
+  g_queue_pop_head (&link->offers);
+  pending_offer_free_locked (offer);
+  /* If a newer offer is under way, its answer's token may lie where this one's was. */
+  *newest = answer->region_id == link->offered_region_id;
+  return !*newest || (link_check_answer (link, answer, error)
+      && link_check_capabilities_locked (link, body, error));
 }
 
 static gboolean
@@ -291,39 +366,21 @@ link_handle_answer (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
   g_auto (MmapCapabilities) answer = { 0 };
-  MmapPendingOffer *offer;
+  gboolean newest;
 
-  if (link->state < LINK_OFFERED) {
+  if (link->state < LINK_OFFERED || (link->carried
+          && link->state == LINK_OFFERED && !link->verified)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
         "The consumer answered before it was offered anything");
     return FALSE;
   }
-  if (!mmap_capabilities_init_variant (&answer, message->body, error))
+  if (!link_take_answer_locked (link, message->body, &answer, &newest, error))
     return FALSE;
-  if (answer.session != link->producer->session) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
-        "The answer is for another session");
-    return FALSE;
-  }
-  offer = g_queue_peek_head (&link->offers);
-  if (!offer || answer.region_id != offer->region_id) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-        "The consumer answered an offer of region %u that it was not made",
-        answer.region_id);
-    return FALSE;
-  }
-  g_queue_pop_head (&link->offers);
-  pending_offer_free_locked (offer);
   if (link->link->sleep_fd < 0
       && !mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message,
               0), error))
     return FALSE;
-  /* A newer offer is under way, and its answer's token may lie where this one's was. */
-  if (answer.region_id != link->offered_region_id)
-    return TRUE;
-  if (!link_check_answer (link, &answer, error))
-    return FALSE;
-  if (link->state == LINK_OFFERED)
+  if (newest && link->state == LINK_OFFERED)
     link_answered_locked (link, answer.media);
   return TRUE;
 }
@@ -334,7 +391,8 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
 {
   switch (message->kind) {
     case MMAP_MESSAGE_HELLO:
-      if (link->state == LINK_GREETING)
+      if (link->state == LINK_GREETING || (link->carried
+              && link->state == LINK_OFFERED && link->link->sleep_fd < 0))
         return link_handle_hello (link, message, error);
       break;
     case MMAP_MESSAGE_ANSWER:
@@ -403,13 +461,24 @@ link_attach (GSource * source, GSourceFunc callback, MmapProducerLink * link)
   g_source_attach (source, link->producer->context);
 }
 
-static void
-link_new_locked (MmapProducer * producer, GSocket * socket, guint slot)
+MmapProducerLink *
+mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
+    GError ** error)
 {
-  MmapProducerLink *link = g_new0 (MmapProducerLink, 1);
   g_autoptr (GCredentials) credentials =
       g_socket_get_credentials (socket, NULL);
+  MmapProducerLink *link;
+  guint slot;
 
+  for (slot = 0; slot < MMAP_MAX_LINKS; slot++)
+    if (!producer->links[slot])
+      break;
+  if (slot == MMAP_MAX_LINKS) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The producer serves %d consumers already: its limit", MMAP_MAX_LINKS);
+    return NULL;
+  }
+  link = g_new0 (MmapProducerLink, 1);
   g_socket_set_blocking (socket, FALSE);
   link->ref_count = 1;
   link->producer = producer;
@@ -426,15 +495,15 @@ link_new_locked (MmapProducer * producer, GSocket * socket, guint slot)
   link->timeout = g_timeout_source_new (HANDSHAKE_TIMEOUT_MS);
   link_attach (link->timeout, link_timed_out, link);
   mmap_producer_link_update_entry_locked (link);
+  return link;
 }
 
 gboolean
 mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
 {
   MmapProducer *producer = data;
-  g_autoptr (GError) cause = NULL;
+  g_autoptr (GError) cause = NULL, error = NULL;
   g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, &cause);
-  guint slot;
 
   if (!socket) {
     /* The listener stays readable: don't spin until there are descriptors again. */
@@ -444,19 +513,172 @@ mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
   }
 
   g_mutex_lock (&producer->lock);
-  for (slot = 0; slot < MMAP_MAX_LINKS; slot++)
-    if (!producer->links[slot])
-      break;
-  if (slot < MMAP_MAX_LINKS) {
-    link_new_locked (producer, socket, slot);
-  } else {
-    g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
-        "The producer serves %d consumers already: its limit", MMAP_MAX_LINKS);
-
+  if (!mmap_producer_link_new_locked (producer, socket, &error)) {
     producer->stats.failures[error->code]++;
     mmap_message_send_refusal (socket, error);
     mmap_producer_report_refusal_locked (producer, error);
   }
   mmap_producer_unlock (producer);
   return G_SOURCE_CONTINUE;
+}
+
+/* --- offers through another channel --- */
+
+/* A pair of sockets: one for the link, one for the consumer. */
+static GSocket *
+new_socket_pair (int *consumer_fd, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  GSocket *socket;
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "socketpair: %s",
+        g_strerror (errno));
+    return NULL;
+  }
+  socket = g_socket_new_from_fd (fds[0], &cause);
+  if (!socket) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "%s", cause->message);
+    close (fds[0]);
+    close (fds[1]);
+    return NULL;
+  }
+  *consumer_fd = fds[1];
+  return socket;
+}
+
+/* Copies of @n descriptors, for the application. */
+static gboolean
+dup_fds (int *fds, guint n, GError ** error)
+{
+  guint i;
+
+  for (i = 0; i < n; i++) {
+    int fd = fcntl (fds[i], F_DUPFD_CLOEXEC, 0);
+
+    if (fd < 0) {
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+          "Can't copy a descriptor: %s", g_strerror (errno));
+      while (i > 0)
+        close (fds[--i]);
+      return FALSE;
+    }
+    fds[i] = fd;
+  }
+  return TRUE;
+}
+
+static GVariant *
+carried_offer_to_variant (MmapProducerLink * link,
+    const MmapCapabilities * offer)
+{
+  g_autoptr (GVariant) plain =
+      g_variant_ref_sink (mmap_capabilities_to_variant (offer));
+  GVariantDict dict;
+
+  g_variant_dict_init (&dict, plain);
+  g_variant_dict_insert (&dict, "link-id", "u", link->id);
+  return g_variant_ref_sink (g_variant_dict_end (&dict));
+}
+
+/* @fds: without the consumer's socket */
+static gboolean
+create_offer_locked (MmapProducer * producer, GSocket * socket,
+    GVariant ** variant, int *fds, guint * n_fds, GError ** error)
+{
+  g_auto (MmapCapabilities) offer = { 0 };
+  MmapProducerLink *link;
+  int share_fd = -1;
+  gboolean made;
+
+  if (!producer->arena) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND,
+        "There is no region to be offered yet: wait for the stream's caps");
+    return FALSE;
+  }
+  link = mmap_producer_link_new_locked (producer, socket, error);
+  if (!link)
+    return FALSE;
+  link->carried = TRUE;
+  link->pid = link->uid = 0;
+  link->state = LINK_OFFERED;
+  g_source_set_ready_time (link->timeout,
+      g_get_monotonic_time () + CARRIED_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND);
+  made = link_make_offer_locked (link, &offer, &share_fd, fds, n_fds, error)
+      && dup_fds (fds, *n_fds, error);
+  if (share_fd >= 0)
+    close (share_fd);
+  if (!made) {
+    mmap_producer_link_end_locked (link, NULL);
+    return FALSE;
+  }
+  mmap_link_close_peer_fd (link->link);
+  *variant = carried_offer_to_variant (link, &offer);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_create_offer (MmapProducer * producer, GVariant ** offer,
+    int fds[MMAP_MESSAGE_MAX_FDS], guint * n_fds, GError ** error)
+{
+  g_autoptr (GSocket) socket = NULL;
+  gboolean created;
+  int consumer_fd;
+
+  socket = new_socket_pair (&consumer_fd, error);
+  if (!socket)
+    return FALSE;
+  g_mutex_lock (&producer->lock);
+  created = create_offer_locked (producer, socket, offer, fds, n_fds, error);
+  mmap_producer_unlock (producer);
+  if (created)
+    fds[(*n_fds)++] = consumer_fd;
+  else
+    close (consumer_fd);
+  return created;
+}
+
+static gboolean
+accept_answer_locked (MmapProducer * producer, GVariant * variant,
+    GError ** error)
+{
+  g_auto (MmapCapabilities) answer = { 0 };
+  g_autoptr (GError) cause = NULL;
+  MmapProducerLink *link = NULL;
+  guint32 link_id = 0;
+  gboolean newest;
+
+  g_variant_lookup (variant, "link-id", "u", &link_id);
+  if (link_id != 0)
+    link = mmap_producer_find_link_locked (producer, link_id);
+  if (!link || !link->carried || link->state != LINK_OFFERED || link->verified) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND,
+        "The answer's link-id %u is none that was offered and is not answered "
+        "yet", link_id);
+    return FALSE;
+  }
+  if (!link_take_answer_locked (link, variant, &answer, &newest, &cause)) {
+    mmap_producer_link_end_locked (link, cause);
+    g_propagate_error (error, g_steal_pointer (&cause));
+    return FALSE;
+  }
+  link->media = g_strdup (answer.media);
+  /* Else the region was replaced meanwhile: the socket carries the newer offer and its answer. */
+  link->verified = TRUE;
+  if (newest)
+    link_settle_carried_locked (link);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_accept_answer (MmapProducer * producer, GVariant * answer,
+    GError ** error)
+{
+  gboolean accepted;
+
+  g_mutex_lock (&producer->lock);
+  accepted = accept_answer_locked (producer, answer, error);
+  mmap_producer_unlock (producer);
+  return accepted;
 }

@@ -154,8 +154,8 @@ mmap_producer_link_handle_late_locked (MmapProducerLink * link,
   }
 }
 
-static MmapProducerLink *
-find_link_locked (MmapProducer * producer, guint32 link_id)
+MmapProducerLink *
+mmap_producer_find_link_locked (MmapProducer * producer, guint32 link_id)
 {
   guint i;
 
@@ -191,7 +191,7 @@ mmap_producer_send (MmapProducer * producer, guint32 link_id,
   g_mutex_lock (&producer->lock);
   rest = producer->up;
   if (link_id != 0) {
-    link = find_link_locked (producer, link_id);
+    link = mmap_producer_find_link_locked (producer, link_id);
     sent = link && link->state == LINK_UP
         && link_send_locked (link, kind, owned);
   } else {
@@ -254,7 +254,7 @@ mmap_producer_admit (MmapProducer * producer, guint32 link_id)
   MmapProducerLink *link;
 
   g_mutex_lock (&producer->lock);
-  link = find_link_locked (producer, link_id);
+  link = mmap_producer_find_link_locked (producer, link_id);
   if (link && (producer->waiting & link_bit (link)))
     mmap_producer_link_admit_locked (link);
   mmap_producer_unlock (producer);
@@ -266,7 +266,7 @@ mmap_producer_suspend (MmapProducer * producer, guint32 link_id)
   MmapProducerLink *link;
 
   g_mutex_lock (&producer->lock);
-  link = find_link_locked (producer, link_id);
+  link = mmap_producer_find_link_locked (producer, link_id);
   if (link && link->state == LINK_UP) {
     mmap_producer_link_set_state_locked (link, LINK_UP, FALSE);
     mmap_producer_touch_locked (producer);
@@ -281,7 +281,7 @@ mmap_producer_refuse (MmapProducer * producer, guint32 link_id,
   MmapProducerLink *link;
 
   g_mutex_lock (&producer->lock);
-  link = find_link_locked (producer, link_id);
+  link = mmap_producer_find_link_locked (producer, link_id);
   if (link)
     mmap_producer_link_end_locked (link, reason);
   mmap_producer_unlock (producer);

@@ -119,6 +119,9 @@ typedef struct
   guint64 sequence;
   guint held;                   /* publications not given back */
   guint64 frames;
+  gboolean carried;             /* its offer and answer go through somebody else's channel */
+  gboolean verified;            /* its answer was right */
+  char *media;                  /* of that answer; nullable */
   MmapQos qos;                  /* the last that was read; serial 0: none */
 } MmapProducerLink;
 
@@ -259,6 +262,10 @@ void mmap_producer_link_end_locked (MmapProducerLink * link,
 MmapProducerLink *mmap_producer_link_ref (MmapProducerLink * link);
 void mmap_producer_link_unref (MmapProducerLink * link);
 
+/* @socket: non-blocking from now on. Returns: (transfer none) (nullable): %NULL if there are too many */
+MmapProducerLink *mmap_producer_link_new_locked (MmapProducer * producer,
+    GSocket * socket, GError ** error);
+
 /* Writes what tools see of a link. */
 void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
 
@@ -309,6 +316,10 @@ void mmap_producer_report_refusal_locked (MmapProducer * producer,
 void mmap_producer_report_media_locked (MmapProducerLink * link,
     const char *media);
 void mmap_producer_report_left_locked (MmapProducerLink * link);
+
+/* Returns: (nullable) */
+MmapProducerLink *mmap_producer_find_link_locked (MmapProducer * producer,
+    guint32 link_id);
 
 /* Sets the state, and the bits that go with it. @ready: of a link that is up: it is not suspended */
 void mmap_producer_link_set_state_locked (MmapProducerLink * link,

@@ -19,7 +19,8 @@ MmapProducer *
 mmap_producer_new (const char *address, const char *file, guint token_bytes,
     GError ** error)
 {
-  MmapListener *listener;
+  MmapListener *listener = NULL;
+  gboolean listens = address != MMAP_ADDRESS_NONE;
   MmapProducer *producer;
 
   if (token_bytes < MMAP_TOKEN_MIN_BYTES || token_bytes > MMAP_TOKEN_MAX_BYTES) {
@@ -28,8 +29,9 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
         MMAP_TOKEN_MAX_BYTES, token_bytes);
     return NULL;
   }
-  listener = mmap_listener_new (address, error);
-  if (!listener)
+  if (listens)
+    listener = mmap_listener_new (address, error);
+  if (listens && !listener)
     return NULL;
 
   producer = g_new0 (MmapProducer, 1);
@@ -86,11 +88,13 @@ mmap_producer_start (MmapProducer * producer, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
 
-  producer->accept_source =
-      g_socket_create_source (producer->listener->socket, G_IO_IN, NULL);
-  g_source_set_callback (producer->accept_source,
-      G_SOURCE_FUNC (mmap_producer_accept), producer, NULL);
-  g_source_attach (producer->accept_source, producer->context);
+  if (producer->listener) {
+    producer->accept_source =
+        g_socket_create_source (producer->listener->socket, G_IO_IN, NULL);
+    g_source_set_callback (producer->accept_source,
+        G_SOURCE_FUNC (mmap_producer_accept), producer, NULL);
+    g_source_attach (producer->accept_source, producer->context);
+  }
   producer->thread = g_thread_try_new ("mmap-service", service_thread, producer,
       &cause);
   if (!producer->thread)

@@ -113,8 +113,9 @@ typedef struct
  *     %NULL all links are admitted.
  * @left: a link has ended, whether or not accepts() was told of it
  * @message: a consumer sent MMAP_MESSAGE_EVENT or _QUERY
+ * @check: whether the capabilities in an answer, an a{sv} that is well-formed, are acceptable; with the producer's lock held, from any thread
  *
- * Called from the service thread, without locks held. Each may be %NULL.
+ * Called from the service thread, without locks held, if nothing else is said. Each may be %NULL.
  */
 typedef struct
 {
@@ -126,6 +127,7 @@ typedef struct
   void (*left) (guint32 link_id, gpointer user_data);
   void (*message) (guint32 link_id, MmapMessageKind kind, GVariant * body,
       gpointer user_data);
+  gboolean (*check) (GVariant * answer, gpointer user_data, GError ** error);
 } MmapProducerCallbacks;
 
 /**
@@ -153,7 +155,7 @@ typedef struct
 } MmapEvent;
 
 /* Starts to listen.
- * @address: (nullable): see mmap_listener_new()
+ * @address: (nullable): see mmap_listener_new(); MMAP_ADDRESS_NONE: doesn't listen, there is mmap_producer_create_offer()
  * @file: (nullable): path of the region; %NULL: a sealed memfd
  * @token_bytes: 16 to 1024
  * Returns: (transfer full): or %NULL with an error of mmap_listener_new() or MMAP_ERROR_TOKEN_BYTES */
@@ -247,6 +249,19 @@ void mmap_producer_admit (MmapProducer * producer, guint32 link_id);
 
 /* Publishes nothing on a link until it is admitted again. */
 void mmap_producer_suspend (MmapProducer * producer, guint32 link_id);
+
+/* Offers the current region to a consumer that hears of it through somebody else's channel.
+ * @offer: (out) (transfer full): capabilities, and a key "link-id" u
+ * @fds: (out): what goes with it, for the caller to close: the region, unless it can be found by its path alone, the link's memory, what
+ *     wakes the consumer, and the socket over which all goes on
+ * FALSE with MMAP_ERROR_NOT_FOUND (there is no region yet), MMAP_ERROR_LIMIT, MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
+gboolean mmap_producer_create_offer (MmapProducer * producer,
+    GVariant ** offer, int fds[MMAP_MESSAGE_MAX_FDS], guint * n_fds,
+    GError ** error);
+
+/* Takes the answer to such an offer. FALSE with an error of the checks of the handshake: then the link has ended. */
+gboolean mmap_producer_accept_answer (MmapProducer * producer,
+    GVariant * answer, GError ** error);
 
 /* Ends a link for cause. */
 void mmap_producer_refuse (MmapProducer * producer, guint32 link_id,

@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "gstmmapcapabilities.h"
 #include "gstmmaputil.h"
 #include "leak-check.h"
 #include "pipe.h"
@@ -336,7 +337,7 @@ static void
 test_capabilities (void)
 {
   const char *media = "video/x-raw, format=(string)I420, width=(int)640";
-  g_autoptr (GstCaps) caps = gst_mmap_capabilities_to_caps ("/dev/shm/cam0",
+  g_autoptr (GstCaps) caps = gst_mmap_capabilities_summarise ("/dev/shm/cam0",
       G_GUINT64_CONSTANT (5000000000), 128, media);
   GstStructure *structure = gst_caps_get_structure (caps, 0);
   g_autoptr (GstCaps) expected = gst_caps_from_string (media);
@@ -368,7 +369,7 @@ test_few_capabilities (void)
 
   for (i = 0; i < G_N_ELEMENTS (media); i++) {
     g_autoptr (GstCaps) caps =
-        gst_mmap_capabilities_to_caps ("memfd", 0, 0, media[i]);
+        gst_mmap_capabilities_summarise ("memfd", 0, 0, media[i]);
     GstStructure *structure = gst_caps_get_structure (caps, 0);
 
     g_assert_false (gst_structure_has_field (structure, "token-bytes"));
