@@ -107,6 +107,8 @@ struct _GstMmapSrc
   guint32 eos_seqnum;
   gboolean have_stream_start;
   gboolean own_event;           /* see on_event() */
+  gint flushed;                 /* atomic: a flush has ended since the last segment */
+  MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
   gboolean wait_key_unit;       /* the stream was entered in the middle */
   gboolean asked_key_unit;
   gboolean told_wishes;
@@ -340,6 +342,9 @@ on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     case GST_EVENT_STREAM_START:
     case GST_EVENT_SEGMENT:
       return self->own_event ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+    case GST_EVENT_FLUSH_STOP:
+      g_atomic_int_set (&self->flushed, TRUE);
+      return GST_PAD_PROBE_OK;
     case GST_EVENT_EOS:
       if (self->eos_seqnum == GST_SEQNUM_INVALID)
         return GST_PAD_PROBE_OK;
@@ -408,6 +413,8 @@ gst_mmap_src_stop (GstBaseSrc * src)
   consumer = g_steal_pointer (&self->consumer);
   mmap_consumer_get_stats (consumer, &self->past);
   GST_OBJECT_UNLOCK (self);
+  mmap_item_clear (&self->kept);
+  memset (&self->kept, 0, sizeof self->kept);
   mmap_consumer_free (consumer);
   gst_mmap_src_remove_no_caps_probe (self);
   gst_clear_buffer (&self->next);
@@ -506,6 +513,11 @@ gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
 {
   GstClockTimeDiff shift = gst_mmap_src_get_shift (self, frame);
 
+  /* Somebody has flushed downstream, which forgets the segment. */
+  if (g_atomic_int_get (&self->flushed)) {
+    g_atomic_int_set (&self->flushed, FALSE);
+    self->new_segment = TRUE;
+  }
   /* Only this thread changes it. */
   if (self->latency != frame->latency) {
     GST_OBJECT_LOCK (self);
@@ -518,11 +530,11 @@ gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
   if (!self->have_segment || (!self->new_segment
           && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))
     return TRUE;
-  self->new_segment = FALSE;
   GST_OBJECT_LOCK (self);
   self->shift = shift;
   GST_OBJECT_UNLOCK (self);
-  return gst_mmap_src_push_segment (self);
+  self->new_segment = !gst_mmap_src_push_segment (self);
+  return !self->new_segment;
 }
 
 /* --- upstream --- */
@@ -682,6 +694,14 @@ gst_mmap_src_decide_allocation (GstBaseSrc * src, GstQuery * query)
   return TRUE;
 }
 
+/* What it is that something could not be pushed. Nobody ends a flush meanwhile: this thread has the lock of the stream. */
+static GstFlowReturn
+gst_mmap_src_flow_or_flushing (GstMmapSrc * self, GstFlowReturn flow)
+{
+  return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
+      flow;
+}
+
 static GstFlowReturn
 gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
 {
@@ -698,7 +718,7 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
     gst_video_info_init (&self->info);
   if (!gst_base_src_set_caps (GST_BASE_SRC (self), caps)) {
     gst_caps_unref (caps);
-    return GST_FLOW_NOT_NEGOTIATED;
+    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_NOT_NEGOTIATED);
   }
   gst_mmap_src_remove_no_caps_probe (self);
 
@@ -712,17 +732,19 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
 }
 
 /* Nothing may come before it. */
-static void
+static GstFlowReturn
 gst_mmap_src_ensure_stream_start (GstMmapSrc * self)
 {
   GstPad *pad = GST_BASE_SRC_PAD (self);
   g_autofree gchar *id = NULL;
 
   if (self->have_stream_start)
-    return;
-  self->have_stream_start = TRUE;
+    return GST_FLOW_OK;
   id = gst_pad_create_stream_id (pad, GST_ELEMENT (self), NULL);
-  gst_mmap_src_push_own (self, gst_event_new_stream_start (id));
+  self->have_stream_start =
+      gst_mmap_src_push_own (self, gst_event_new_stream_start (id));
+  return self->have_stream_start ? GST_FLOW_OK :
+      gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
 }
 
 /* Whether all that comes now is older than a flush that was heard of. */
@@ -765,6 +787,7 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
       gst_mmap_dict_from_wire (item->data, item->descriptor.size);
   guint32 type = item->descriptor.kind;
   gboolean sticky = (type & GST_EVENT_TYPE_STICKY) != 0;
+  GstFlowReturn flow = GST_FLOW_OK;
   GstEvent *event;
 
   /* A flush drops all but what stays on the pads. */
@@ -780,17 +803,21 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
     return GST_FLOW_OK;
   }
   GST_DEBUG_OBJECT (self, "from the producer: %" GST_PTR_FORMAT, event);
-  if (type == GST_EVENT_STREAM_START) {
-    self->have_stream_start = TRUE;
+  if (type == GST_EVENT_STREAM_START)
     self->eos_seqnum = GST_SEQNUM_INVALID;
-  }
-  gst_mmap_src_ensure_stream_start (self);
-  if (!sticky && !gst_mmap_src_update_time (self, &item->descriptor)) {
+  else
+    flow = gst_mmap_src_ensure_stream_start (self);
+  if (flow == GST_FLOW_OK && !sticky
+      && !gst_mmap_src_update_time (self, &item->descriptor))
+    flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
+  if (flow != GST_FLOW_OK) {
     gst_event_unref (event);
-    return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
-        GST_FLOW_ERROR;
+    return flow;
   }
-  gst_mmap_src_push_own (self, event);
+  if (!gst_mmap_src_push_own (self, event))
+    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
+  if (type == GST_EVENT_STREAM_START)
+    self->have_stream_start = TRUE;
   return GST_FLOW_OK;
 }
 
@@ -812,19 +839,21 @@ gst_mmap_src_handle_segment (GstMmapSrc * self, const MmapItem * item)
 static GstFlowReturn
 gst_mmap_src_handle_event (GstMmapSrc * self, const MmapItem * item)
 {
+  GstFlowReturn flow;
+
   switch (item->descriptor.kind) {
     case MMAP_EVENT_CAPS:
-      gst_mmap_src_ensure_stream_start (self);
-      return gst_mmap_src_set_caps (self, item);
+      flow = gst_mmap_src_ensure_stream_start (self);
+      return flow == GST_FLOW_OK ? gst_mmap_src_set_caps (self, item) : flow;
     case MMAP_EVENT_SEGMENT:
       return gst_mmap_src_handle_segment (self, item);
     case MMAP_EVENT_EOS:
       if (gst_mmap_src_is_before_flush (self))
         return GST_FLOW_OK;
       GST_INFO_OBJECT (self, "end of stream");
-      gst_mmap_src_ensure_stream_start (self);
+      flow = gst_mmap_src_ensure_stream_start (self);
       self->eos_seqnum = item->descriptor.flags;
-      return GST_FLOW_EOS;
+      return flow == GST_FLOW_OK ? GST_FLOW_EOS : flow;
     case MMAP_EVENT_FLUSH:
       return gst_mmap_src_handle_flush (self, item->descriptor.frame_offset);
     default:
@@ -1043,10 +1072,32 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
   if (!gst_mmap_src_update_time (self, &item->descriptor)) {
     mmap_consumer_link_release (item->link, item->descriptor.id,
         item->descriptor.size);
-    return GST_PAD_IS_FLUSHING (GST_BASE_SRC_PAD (self)) ? GST_FLOW_FLUSHING :
-        GST_FLOW_ERROR;
+    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   }
   return gst_mmap_src_make_buffer (self, item, metas, buffer);
+}
+
+/* An event that stays on the pads could not be pushed because they were flushing: it comes again. */
+static void
+gst_mmap_src_keep_event (GstMmapSrc * self, MmapItem * item)
+{
+  guint32 kind = item->descriptor.kind;
+
+  if (kind != MMAP_EVENT_CAPS && (kind < MMAP_EVENT_GST
+          || !(kind & GST_EVENT_TYPE_STICKY)))
+    return;
+  self->kept = *item;
+  memset (item, 0, sizeof *item);
+}
+
+static MmapNextResult
+gst_mmap_src_take_next (GstMmapSrc * self, MmapItem * item, GError ** error)
+{
+  if (!self->kept.link)
+    return mmap_consumer_next (self->consumer, item, error);
+  *item = self->kept;
+  memset (&self->kept, 0, sizeof self->kept);
+  return MMAP_NEXT_EVENT;
 }
 
 static GstFlowReturn
@@ -1066,12 +1117,14 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
     /* Before it may have to wait, not when there is a frame. */
     if (!self->next)
       gst_buffer_pool_acquire_buffer (self->pool, &self->next, NULL);
-    switch (mmap_consumer_next (self->consumer, &item, &error)) {
+    switch (gst_mmap_src_take_next (self, &item, &error)) {
       case MMAP_NEXT_FRAME:
         flow = gst_mmap_src_handle_frame (self, &item, buffer);
         break;
       case MMAP_NEXT_EVENT:
         flow = gst_mmap_src_handle_event (self, &item);
+        if (flow == GST_FLOW_FLUSHING)
+          gst_mmap_src_keep_event (self, &item);
         break;
       case MMAP_NEXT_CONNECTED:
         GST_INFO_OBJECT (self, "connected");
@@ -1385,7 +1438,8 @@ gst_mmap_src_init (GstMmapSrc * self)
   g_mutex_init (&self->flush_lock);
   g_cond_init (&self->flush_cond);
   gst_pad_add_probe (GST_BASE_SRC_PAD (self),
-      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, on_event, self, NULL);
+      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+      on_event, self, NULL);
   gst_base_src_set_live (src, DEFAULT_IS_LIVE);
   gst_base_src_set_format (src, GST_FORMAT_TIME);
   /* The producer says when it ends. */
