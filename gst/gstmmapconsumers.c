@@ -13,8 +13,10 @@
 
 #include "gstmmapconsumers.h"
 
+#include "blocks.h"
 #include "gstmmapevent.h"
 #include "gstmmapquery.h"
+#include "gstmmapsizes.h"
 #include "gstmmapwishes.h"
 
 #include <gst/video/video.h>
@@ -43,6 +45,7 @@ struct _GstMmapConsumers
   GMutex lock;
   GstMmapWishes wishes;
   GstCaps *caps;                /* of the stream; NULL: none yet */
+  GstMmapNeeds proposed;        /* what upstream's memory meets */
   gboolean changing;            /* between begin_caps() and end_caps() */
   gint64 key_unit_asked;        /* monotonic microseconds */
 };
@@ -280,6 +283,41 @@ gst_mmap_consumers_get_caps (GstMmapConsumers * self, GstCaps * filter)
 }
 
 void
+gst_mmap_consumers_propose (GstMmapConsumers * self, GstMmapNeeds * needs)
+{
+  g_mutex_lock (&self->lock);
+  gst_mmap_wishes_sum_needs (&self->wishes, needs);
+  self->proposed = *needs;
+  /* What blocks meet in any case. */
+  self->proposed.params.align |= MMAP_BLOCK_ALIGN_BYTES - 1;
+  self->proposed.min_buffers = MAX (needs->min_buffers,
+      gst_mmap_sizes_min_buffers ());
+  g_mutex_unlock (&self->lock);
+}
+
+/* A consumer says what it needs: if that is more than what upstream draws into, upstream is to ask again. */
+static void
+hear_needs (GstMmapConsumers * self, guint32 link_id, GVariant * body)
+{
+  gboolean ask = FALSE;
+  GstMmapNeeds needs;
+  GstMmapWish *wish;
+
+  gst_mmap_needs_init_variant (&needs, body);
+  g_mutex_lock (&self->lock);
+  wish = gst_mmap_wishes_find (&self->wishes, link_id);
+  if (wish) {
+    wish->needs = needs;
+    ask = !gst_mmap_needs_include (&self->proposed, &needs);
+  }
+  g_mutex_unlock (&self->lock);
+  if (ask && forwards (self, GST_MMAP_FORWARD_RECONFIGURE)) {
+    GST_INFO_OBJECT (self->pad, "consumer %u needs other memory", link_id);
+    gst_pad_push_event (self->pad, gst_event_new_reconfigure ());
+  }
+}
+
+void
 gst_mmap_consumers_begin_caps (GstMmapConsumers * self, GstCaps * caps)
 {
   guint i;
@@ -477,6 +515,10 @@ gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
 {
   Job *job;
 
+  if (kind == MMAP_MESSAGE_NEEDS) {
+    hear_needs (self, link_id, body);
+    return;
+  }
   if (g_thread_pool_unprocessed (self->worker) >= MAX_JOBS) {
     GST_WARNING_OBJECT (self->pad, "consumers say too much: dropped");
     return;
@@ -524,6 +566,7 @@ gst_mmap_consumers_new (GstPad * pad, MmapProducer * producer)
   self->forward = GST_MMAP_FORWARD_ALL;
   g_mutex_init (&self->lock);
   gst_mmap_wishes_init (&self->wishes);
+  gst_mmap_needs_init (&self->proposed);
   /* Not exclusive: no thread before there is something to do. */
   self->worker = g_thread_pool_new (do_job, self, 1, FALSE, NULL);
   return self;

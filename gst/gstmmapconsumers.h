@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "gstmmapneeds.h"
 #include "producer.h"
 
 #include <gst/gst.h>
@@ -70,6 +71,10 @@ void gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
  * Returns: (transfer full): what all consumers accept; ANY if there is none */
 GstCaps *gst_mmap_consumers_get_caps (GstMmapConsumers * self,
     GstCaps * filter);
+
+/* What all consumers need of the memory that is proposed to upstream now. If that changes, upstream is asked to reconfigure. */
+void gst_mmap_consumers_propose (GstMmapConsumers * self,
+    GstMmapNeeds * needs);
 
 /* Around the caps event, on the streaming thread: consumers that don't accept @caps don't get it, others are admitted after it. */
 void gst_mmap_consumers_begin_caps (GstMmapConsumers * self, GstCaps * caps);

@@ -113,6 +113,7 @@ struct _GstMmapSink
   gboolean playing;             /* object lock */
 
   /* streaming thread */
+  guint min_buffers;            /* that consumers keep */
   MmapCancel cancel;            /* set by unlock() */
   MmapCancel never;             /* for waits in events: they look at the pad */
   gchar *media;
@@ -611,7 +612,8 @@ static gboolean
 gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
 {
   guint64 capacity = mmap_producer_get_capacity (self->producer);
-  guint64 least, wanted = gst_mmap_sizes_region (caps, frame, &least);
+  guint64 least, wanted = gst_mmap_sizes_region (caps, frame,
+      self->min_buffers, &least);
 
   if (self->size > 0) {
     if (capacity == 0 && !gst_mmap_sink_set_region (self, self->size,
@@ -689,26 +691,74 @@ gst_mmap_sink_query (GstBaseSink * sink, GstQuery * query)
 }
 
 static gboolean
+needs_video_alignment (const GstMmapNeeds * needs)
+{
+  GstVideoAlignment none;
+
+  gst_video_alignment_reset (&none);
+  return !needs->default_layout
+      && memcmp (&none, &needs->video, sizeof none) != 0;
+}
+
+static gboolean
 gst_mmap_sink_add_pool (GstMmapSink * self, GstQuery * query, GstCaps * caps,
-    guint64 frame)
+    guint64 frame, GstMmapNeeds * needs)
 {
   GstBufferPool *pool = gst_mmap_pool_new (self->allocator);
   GstStructure *config = gst_buffer_pool_get_config (pool);
+  guint size;
 
-  gst_buffer_pool_config_set_params (config, caps, frame, 0, 0);
+  gst_buffer_pool_config_set_params (config, caps, frame, needs->min_buffers,
+      0);
+  gst_buffer_pool_config_set_allocator (config, NULL, &needs->params);
+  if (needs_video_alignment (needs)) {
+    gst_buffer_pool_config_add_option (config,
+        GST_BUFFER_POOL_OPTION_VIDEO_META);
+    gst_buffer_pool_config_add_option (config,
+        GST_BUFFER_POOL_OPTION_VIDEO_ALIGNMENT);
+    gst_buffer_pool_config_set_video_alignment (config, &needs->video);
+  }
   if (!gst_buffer_pool_set_config (pool, config)) {
     gst_object_unref (pool);
     return FALSE;
   }
-  gst_query_add_allocation_pool (query, pool, frame, 0, 0);
+  config = gst_buffer_pool_get_config (pool);
+  gst_buffer_pool_config_get_params (config, NULL, &size, NULL, NULL);
+  gst_structure_free (config);
+  gst_query_add_allocation_pool (query, pool, size, needs->min_buffers, 0);
   gst_object_unref (pool);
   return TRUE;
+}
+
+/* For an upstream with memory of its own. */
+static void
+add_needs (GstQuery * query, const GstMmapNeeds * needs)
+{
+  const GstVideoAlignment *video = &needs->video;
+  GstStructure *params = NULL;
+
+  if (needs_video_alignment (needs))
+    params = gst_structure_new ("video-meta",
+        "padding-top", G_TYPE_UINT, video->padding_top,
+        "padding-bottom", G_TYPE_UINT, video->padding_bottom,
+        "padding-left", G_TYPE_UINT, video->padding_left,
+        "padding-right", G_TYPE_UINT, video->padding_right,
+        "stride-align0", G_TYPE_UINT, video->stride_align[0],
+        "stride-align1", G_TYPE_UINT, video->stride_align[1],
+        "stride-align2", G_TYPE_UINT, video->stride_align[2],
+        "stride-align3", G_TYPE_UINT, video->stride_align[3], NULL);
+  if (!needs->default_layout)
+    gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, params);
+  g_clear_pointer (&params, gst_structure_free);
+  if (needs->params.align || needs->params.prefix || needs->params.padding)
+    gst_query_add_allocation_param (query, NULL, &needs->params);
 }
 
 static gboolean
 gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
+  GstMmapNeeds needs;
   gboolean need_pool;
   guint64 frame;
   GstCaps *caps;
@@ -716,7 +766,8 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   gst_query_parse_allocation (query, &caps, &need_pool);
   if (!caps || !self->producer)
     return FALSE;
-  gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  gst_mmap_consumers_propose (self->consumers, &needs);
+  self->min_buffers = needs.min_buffers;
 
   frame = gst_mmap_sizes_frame (caps);
   if (!gst_mmap_sink_ensure_region_for_caps (self, caps))
@@ -724,13 +775,15 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   if (frame == 0) {
     GstAllocator *allocator = gst_mmap_block_allocator_new (self->allocator);
 
-    gst_query_add_allocation_param (query, allocator, NULL);
+    gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+    gst_query_add_allocation_param (query, allocator, &needs.params);
     gst_object_unref (allocator);
     return TRUE;
   }
+  add_needs (query, &needs);
   if (need_pool && mmap_producer_get_capacity (self->producer) >=
       gst_mmap_sizes_pool (frame))
-    return gst_mmap_sink_add_pool (self, query, caps, frame);
+    return gst_mmap_sink_add_pool (self, query, caps, frame, &needs);
   return TRUE;
 }
 

@@ -63,16 +63,27 @@ gst_mmap_sizes_pool (guint64 frame)
   return round_up_page (frame) * POOL_MIN_FRAMES;
 }
 
+guint
+gst_mmap_sizes_min_buffers (void)
+{
+  return VIDEO_MIN_FRAMES / 2;
+}
+
 guint64
-gst_mmap_sizes_region (GstCaps * caps, guint64 frame, guint64 * least)
+gst_mmap_sizes_region (GstCaps * caps, guint64 frame, guint min_buffers,
+    guint64 * least)
 {
   guint64 bytes = has_name (caps, "audio/x-raw") ? AUDIO_BYTES : OTHER_BYTES;
   guint64 page = round_up_page (frame);
 
   if (frame > 0 && gst_mmap_sizes_frame (caps) == frame) {
-    *least = gst_mmap_sizes_pool (frame);
-    return page * CLAMP (VIDEO_BYTES / page, VIDEO_MIN_FRAMES,
-        VIDEO_MAX_FRAMES);
+    /* A consumer that holds more than half copies. */
+    guint64 kept = min_buffers > gst_mmap_sizes_min_buffers ()?
+        page * min_buffers * 2 : 0;
+
+    *least = MAX (gst_mmap_sizes_pool (frame), kept);
+    return MAX (kept, page * CLAMP (VIDEO_BYTES / page, VIDEO_MIN_FRAMES,
+            VIDEO_MAX_FRAMES));
   }
   if (frame > LARGE_FRAME_BYTES) {
     *least = page;

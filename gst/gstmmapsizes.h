@@ -16,9 +16,14 @@ guint64 gst_mmap_sizes_frame (GstCaps * caps);
 
 /* @caps: (nullable)
  * @frame: bytes of a frame; 0: unknown
+ * @min_buffers: how many video frames a consumer keeps; 0: unknown
  * @least: with less a region has to be replaced
  * Returns: for a new region */
-guint64 gst_mmap_sizes_region (GstCaps * caps, guint64 frame, guint64 * least);
+guint64 gst_mmap_sizes_region (GstCaps * caps, guint64 frame,
+    guint min_buffers, guint64 * least);
+
+/* Returns: how many video frames a consumer can keep in any region of a chosen size */
+guint gst_mmap_sizes_min_buffers (void);
 
 /* Returns: what somebody who sets a size should make room for, with frames of @frame bytes */
 guint64 gst_mmap_sizes_least (guint64 frame);

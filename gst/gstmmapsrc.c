@@ -33,6 +33,7 @@
 #include "gstmmapevent.h"
 #include "gstmmapframe.h"
 #include "gstmmapitempool.h"
+#include "gstmmapneeds.h"
 #include "gstmmapmeta.h"
 #include "gstmmapquery.h"
 #include "gstmmapuri.h"
@@ -131,6 +132,7 @@ struct _GstMmapSrc
   guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
 
   gboolean downstream_has_video_meta;
+  GstMmapNeeds needs;           /* that the producer was told of */
   guint64 latency;              /* of the producing pipeline; object lock */
   guint64 copied;               /* atomic */
 };
@@ -675,11 +677,37 @@ gst_mmap_src_event (GstBaseSrc * src, GstEvent * event)
 
 /* --- events --- */
 
+/* Tells the producer what downstream needs, if it was not told yet. */
+static void
+gst_mmap_src_send_needs (GstMmapSrc * self, const GstMmapNeeds * needs)
+{
+  if (gst_mmap_needs_include (&self->needs, needs)
+      && gst_mmap_needs_include (needs, &self->needs))
+    return;
+  self->needs = *needs;
+  mmap_consumer_send (self->consumer, MMAP_MESSAGE_NEEDS,
+      gst_mmap_needs_to_variant (needs));
+}
+
 static void
 gst_mmap_src_note_allocation (GstMmapSrc * self, GstQuery * query)
 {
+  GstMmapNeeds needs;
+
   self->downstream_has_video_meta =
       gst_query_find_allocation_meta (query, GST_VIDEO_META_API_TYPE, NULL);
+  gst_mmap_needs_init_query (&needs, query);
+  gst_mmap_src_send_needs (self, &needs);
+}
+
+/* A frame had to be copied because of where its planes lie. */
+static void
+gst_mmap_src_ask_for_default_layout (GstMmapSrc * self)
+{
+  GstMmapNeeds needs = self->needs;
+
+  needs.default_layout = TRUE;
+  gst_mmap_src_send_needs (self, &needs);
 }
 
 /* Buffers come from the producer: the base class needs no pool. */
@@ -919,6 +947,7 @@ gst_mmap_src_copy_to_default_layout (GstMmapSrc * self, GstBuffer * buffer)
   gst_buffer_copy_into (copy, buffer,
       GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
   gst_buffer_unref (buffer);
+  gst_mmap_src_ask_for_default_layout (self);
   if (!done)
     gst_clear_buffer (&copy);
   else
@@ -1133,6 +1162,7 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
         self->link = mmap_consumer_get_link (self->consumer);
         self->flush_seen = 0;
         self->wait_key_unit = TRUE;
+        gst_mmap_needs_init (&self->needs);
         self->asked_key_unit = FALSE;
         g_object_notify_by_pspec (G_OBJECT (self),
             properties[PROP_CAPABILITIES]);

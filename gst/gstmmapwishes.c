@@ -55,6 +55,7 @@ gst_mmap_wishes_set (GstMmapWishes * self, guint32 link_id, GstCaps * caps)
     g_array_set_size (self->wishes, i + 1);
     wish = &g_array_index (self->wishes, GstMmapWish, i);
     wish->link_id = link_id;
+    gst_mmap_needs_init (&wish->needs);
   }
   gst_caps_take (&wish->caps, caps);
   wish->counts = FALSE;
@@ -86,6 +87,17 @@ gst_mmap_wishes_intersect (GstMmapWishes * self, guint32 link_id)
               GST_CAPS_INTERSECT_FIRST));
   }
   return all;
+}
+
+void
+gst_mmap_wishes_sum_needs (GstMmapWishes * self, GstMmapNeeds * needs)
+{
+  guint i;
+
+  gst_mmap_needs_init (needs);
+  for (i = 0; i < self->wishes->len; i++)
+    gst_mmap_needs_add (needs, &g_array_index (self->wishes, GstMmapWish,
+            i).needs);
 }
 
 gboolean

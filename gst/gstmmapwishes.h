@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "gstmmapneeds.h"
+
 #include <gst/gst.h>
 
 G_BEGIN_DECLS
@@ -15,6 +17,7 @@ G_BEGIN_DECLS
  * @caps: what its consumer accepts
  * @answered: its link has answered an offer, so that it can be admitted or refused
  * @counts: it was looked at whether upstream can satisfy it, so that upstream is told of it
+ * @needs: what it needs of the memory
  * @unfit_since: monotonic time, microseconds, since which the stream's caps are not among them; 0: they are, or it is not known yet
  */
 typedef struct
@@ -23,6 +26,7 @@ typedef struct
   GstCaps *caps;
   gboolean answered;
   gboolean counts;
+  GstMmapNeeds needs;
   gint64 unfit_since;
 } GstMmapWish;
 
@@ -51,6 +55,9 @@ GstMmapWish *gst_mmap_wishes_find (GstMmapWishes * self, guint32 link_id);
 /* @link_id: one that is taken to count; 0: none
  * Returns: (transfer full): what all that count accept, what the oldest prefers first; ANY if there is none. May be EMPTY. */
 GstCaps *gst_mmap_wishes_intersect (GstMmapWishes * self, guint32 link_id);
+
+/* What meets the needs of all. */
+void gst_mmap_wishes_sum_needs (GstMmapWishes * self, GstMmapNeeds * needs);
 
 /* Returns: whether the stream's caps don't fit a consumer */
 gboolean gst_mmap_wishes_has_unfit (GstMmapWishes * self);

@@ -119,7 +119,7 @@ guint64 mmap_consumer_get_link (MmapConsumer * consumer);
 /* Makes the consumer's own thread call asked(). Any thread. */
 void mmap_consumer_ask (MmapConsumer * consumer);
 
-/* Sends an MMAP_MESSAGE_EVENT or _QUERY. Any thread.
+/* Sends an MMAP_MESSAGE_EVENT, _QUERY or _NEEDS. Any thread.
  * @body: (transfer floating)
  * FALSE if there is no link, or its producer does not read. */
 gboolean mmap_consumer_send (MmapConsumer * consumer, MmapMessageKind kind,

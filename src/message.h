@@ -23,6 +23,7 @@ typedef enum
   MMAP_MESSAGE_EVENT = 7,       /* either: an event that is not serialised with the frames, or goes upstream */
   MMAP_MESSAGE_QUERY = 8,       /* consumer: a query for the producer's pipeline */
   MMAP_MESSAGE_RESULT = 9,      /* producer: of an event or a query that asked for one */
+  MMAP_MESSAGE_NEEDS = 10,      /* consumer: what it needs of the memory that frames lie in */
 } MmapMessageKind;
 
 /**

@@ -145,6 +145,7 @@ mmap_producer_link_handle_late_locked (MmapProducerLink * link,
       return TRUE;
     case MMAP_MESSAGE_EVENT:
     case MMAP_MESSAGE_QUERY:
+    case MMAP_MESSAGE_NEEDS:
       report = report_new_locked (producer, link->id);
       report->kind = message->kind;
       report->body = g_variant_ref (message->body);

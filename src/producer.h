@@ -112,7 +112,7 @@ typedef struct
  *     it can't be refused in a way that it would understand. If this callback is
  *     %NULL all links are admitted.
  * @left: a link has ended, whether or not accepts() was told of it
- * @message: a consumer sent MMAP_MESSAGE_EVENT or _QUERY
+ * @message: a consumer sent MMAP_MESSAGE_EVENT, _QUERY or _NEEDS
  * @check: whether the capabilities in an answer, an a{sv} that is well-formed, are acceptable; with the producer's lock held, from any thread
  *
  * Called from the service thread, without locks held, if nothing else is said. Each may be %NULL.
