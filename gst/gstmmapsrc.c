@@ -126,6 +126,7 @@ struct _GstMmapSrc
   gboolean unlocked;            /* between unlock() and unlock_stop() */
   guint64 flush_link;           /* the link of the last flush that was heard of, and its number */
   guint64 flush_heard;
+  gint flush_told;              /* atomic: the streaming thread is to look at these */
 
   gint n_seeks;                 /* atomic: threads that wait for the producer to seek */
   gint stopping;                /* atomic */
@@ -265,6 +266,7 @@ gst_mmap_src_flush_stop (GstMmapSrc * self, guint64 link, guint64 number,
   g_mutex_lock (&self->flush_lock);
   self->flush_link = link;
   self->flush_heard = number;
+  g_atomic_int_set (&self->flush_told, TRUE);
   g_cond_broadcast (&self->flush_cond);
   g_mutex_unlock (&self->flush_lock);
   /* It was flushing already when the link came up: downstream has got nothing that is to be dropped. */
@@ -781,9 +783,12 @@ gst_mmap_src_is_before_flush (GstMmapSrc * self)
 {
   gboolean before;
 
+  if (!g_atomic_int_get (&self->flush_told))
+    return FALSE;
   g_mutex_lock (&self->flush_lock);
   before = self->flush_link == self->link
       && self->flush_seen < self->flush_heard;
+  g_atomic_int_set (&self->flush_told, before);
   g_mutex_unlock (&self->flush_lock);
   return before;
 }

@@ -14,7 +14,7 @@
 struct _GstMmapStall
 {
   gint ref_count;               /* under the lock: the pipeline's own, and one per element */
-  GstClockTime total;           /* under the lock */
+  GstClockTime total;           /* atomic; written under the lock */
 };
 
 static GMutex lock;
@@ -28,7 +28,7 @@ stall_unref (gpointer data)
   g_mutex_lock (&lock);
   last = --self->ref_count == 0;
   if (self->ref_count == 1)
-    self->total = 0;
+    __atomic_store_n (&self->total, 0, __ATOMIC_RELAXED);
   g_mutex_unlock (&lock);
   if (last)
     g_free (self);
@@ -68,12 +68,7 @@ gst_mmap_stall_leave (GstMmapStall * self)
 GstClockTime
 gst_mmap_stall_get (GstMmapStall * self)
 {
-  GstClockTime total;
-
-  g_mutex_lock (&lock);
-  total = self->total;
-  g_mutex_unlock (&lock);
-  return total;
+  return __atomic_load_n (&self->total, __ATOMIC_RELAXED);
 }
 
 void
@@ -81,7 +76,7 @@ gst_mmap_stall_add (GstMmapStall * self, GstClockTime known, GstClockTime late)
 {
   g_mutex_lock (&lock);
   if (self->total == known)
-    self->total += late;
+    __atomic_store_n (&self->total, known + late, __ATOMIC_RELAXED);
   g_mutex_unlock (&lock);
 }
 
@@ -89,6 +84,6 @@ void
 gst_mmap_stall_reset (GstMmapStall * self)
 {
   g_mutex_lock (&lock);
-  self->total = 0;
+  __atomic_store_n (&self->total, 0, __ATOMIC_RELAXED);
   g_mutex_unlock (&lock);
 }
