@@ -13,8 +13,9 @@
 
 #include <string.h>
 
+/* A page less 1: each process has the region mapped at a page of its own, so that more can't be promised. */
+#define MAX_ALIGN 4095
 /* Whoever says more is not believed; chosen: more than any device needs, and little memory. */
-#define MAX_ALIGN 65535
 #define MAX_BYTES 65536
 #define MAX_PIXELS 1024
 #define MAX_BUFFERS 32
@@ -77,6 +78,8 @@ gst_mmap_needs_init_query (GstMmapNeeds * self, GstQuery * query)
     gst_query_parse_nth_allocation_meta (query, i, &params);
   if (params)
     add_video_meta (self, params);
+  self->crop = gst_query_find_allocation_meta (query,
+      GST_VIDEO_CROP_META_API_TYPE, NULL);
 }
 
 GVariant *
@@ -95,6 +98,7 @@ gst_mmap_needs_to_variant (const GstMmapNeeds * self)
       video->stride_align[0], video->stride_align[1], video->stride_align[2],
       video->stride_align[3]);
   g_variant_dict_insert (&dict, "min-buffers", "u", self->min_buffers);
+  g_variant_dict_insert (&dict, "crop", "b", self->crop);
   g_variant_dict_insert (&dict, "default-layout", "b", self->default_layout);
   return g_variant_dict_end (&dict);
 }
@@ -148,6 +152,7 @@ gst_mmap_needs_init_variant (GstMmapNeeds * self, GVariant * dict)
   }
   g_variant_lookup (dict, "min-buffers", "u", &self->min_buffers);
   self->min_buffers = MIN (self->min_buffers, MAX_BUFFERS);
+  g_variant_lookup (dict, "crop", "b", &self->crop);
   g_variant_lookup (dict, "default-layout", "b", &self->default_layout);
 }
 

@@ -15,6 +15,7 @@ G_BEGIN_DECLS
  * @params: align (a mask: a power of two less 1), prefix and padding in bytes
  * @video: pixels around the picture, and a mask for the strides of each plane
  * @min_buffers: how many frames downstream keeps
+ * @crop: downstream knows GstVideoCropMeta
  * @default_layout: planes must lie as the caps alone say: downstream doesn't know GstVideoMeta
  *
  * What downstream of a mmapsrc has answered to an ALLOCATION query. A frame that meets it is used there without a copy.
@@ -24,6 +25,7 @@ typedef struct
   GstAllocationParams params;
   GstVideoAlignment video;
   guint min_buffers;
+  gboolean crop;
   gboolean default_layout;
 } GstMmapNeeds;
 
@@ -38,10 +40,10 @@ GVariant *gst_mmap_needs_to_variant (const GstMmapNeeds * self);
 /* Reads what another process sent; what makes no sense, or is more than anybody needs, is left out. */
 void gst_mmap_needs_init_variant (GstMmapNeeds * self, GVariant * dict);
 
-/* Makes @self meet @other, too. */
+/* Makes @self meet @other, too; crop is not looked at. */
 void gst_mmap_needs_add (GstMmapNeeds * self, const GstMmapNeeds * other);
 
-/* Whether whatever meets @self meets @other. */
+/* Whether whatever meets @self meets @other; crop is not looked at. */
 gboolean gst_mmap_needs_include (const GstMmapNeeds * self,
     const GstMmapNeeds * other);
 

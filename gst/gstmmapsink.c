@@ -750,6 +750,8 @@ add_needs (GstQuery * query, const GstMmapNeeds * needs)
   if (!needs->default_layout)
     gst_query_add_allocation_meta (query, GST_VIDEO_META_API_TYPE, params);
   g_clear_pointer (&params, gst_structure_free);
+  if (needs->crop)
+    gst_query_add_allocation_meta (query, GST_VIDEO_CROP_META_API_TYPE, NULL);
   if (needs->params.align || needs->params.prefix || needs->params.padding)
     gst_query_add_allocation_param (query, NULL, &needs->params);
 }

@@ -44,6 +44,11 @@
 GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
+/* What is said to take time between the pipelines is rounded up to this, so that it is said once or twice, and is at most that: who comes
+ * later than that has waited for something else. Chosen: a tenth of a frame, and what sinks allow for. */
+#define TRANSFER_STEP_NS (GST_MSECOND)
+#define TRANSFER_MAX_NS (20 * GST_MSECOND)
+
 /* A difference between two clocks that has changed by less than this is taken for an inexact reading; chosen: can't be heard. */
 #define ANCHOR_TOLERANCE_NS (GST_MSECOND)
 
@@ -135,6 +140,7 @@ struct _GstMmapSrc
   gboolean downstream_has_video_meta;
   GstMmapNeeds needs;           /* that the producer was told of */
   guint64 latency;              /* of the producing pipeline; object lock */
+  guint64 transfer;             /* ns, how late frames arrive beyond that; object lock */
   guint64 copied;               /* atomic */
 };
 
@@ -382,6 +388,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   self->consumer = consumer;
   mmap_consumer_set_spin_time (consumer, self->spin_time);
   self->latency = 0;
+  self->transfer = 0;
   self->shift = 0;
   GST_OBJECT_UNLOCK (self);
   self->pool = gst_mmap_item_pool_new ();
@@ -512,6 +519,30 @@ gst_mmap_src_push_segment (GstMmapSrc * self)
   return gst_mmap_src_push_own (self, event);
 }
 
+/* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
+static void
+gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstClockTime running_time, due, now;
+
+  if (!self->is_live || !self->have_segment || frame->anchor == MMAP_TIME_NONE
+      || self->segment.format != GST_FORMAT_TIME)
+    return;
+  running_time = gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME,
+      frame->pts);
+  if (!GST_CLOCK_TIME_IS_VALID (running_time))
+    return;
+  due = frame->anchor + running_time + frame->latency;
+  now = gst_mmap_monotonic_now ();
+  if (now <= due + self->transfer || now - due > TRANSFER_MAX_NS)
+    return;
+  GST_OBJECT_LOCK (self);
+  self->transfer = GST_ROUND_UP_N (now - due, TRANSFER_STEP_NS);
+  GST_OBJECT_UNLOCK (self);
+  gst_element_post_message (GST_ELEMENT (self),
+      gst_message_new_latency (GST_OBJECT (self)));
+}
+
 static gboolean
 gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
 {
@@ -577,7 +608,7 @@ gst_mmap_src_query (GstBaseSrc * src, GstQuery * query)
     guint64 latency;
 
     GST_OBJECT_LOCK (self);
-    latency = self->latency;
+    latency = self->latency + self->transfer;
     GST_OBJECT_UNLOCK (self);
     gst_query_set_latency (query, gst_base_src_is_live (src), latency,
         GST_CLOCK_TIME_NONE);
@@ -684,7 +715,8 @@ static void
 gst_mmap_src_send_needs (GstMmapSrc * self, const GstMmapNeeds * needs)
 {
   if (gst_mmap_needs_include (&self->needs, needs)
-      && gst_mmap_needs_include (needs, &self->needs))
+      && gst_mmap_needs_include (needs, &self->needs)
+      && needs->crop == self->needs.crop)
     return;
   self->needs = *needs;
   mmap_consumer_send (self->consumer, MMAP_MESSAGE_NEEDS,
@@ -1102,6 +1134,7 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
         item->descriptor.size);
     return GST_FLOW_ERROR;
   }
+  gst_mmap_src_measure_transfer (self, &item->descriptor);
   gst_mmap_src_ensure_stream_start (self);
   if (!gst_mmap_src_update_time (self, &item->descriptor)) {
     mmap_consumer_link_release (item->link, item->descriptor.id,
@@ -1246,6 +1279,7 @@ gst_mmap_src_get_stats_locked (GstMmapSrc * self)
       "copied", G_TYPE_UINT64,
       __atomic_load_n (&self->copied, __ATOMIC_RELAXED),
       "held", G_TYPE_UINT64, counts.held,
+      "transfer", G_TYPE_UINT64, self->transfer,
       "wake-ups", G_TYPE_UINT64, counts.wakeups,
       "waits", G_TYPE_UINT64, counts.waits,
       "links", G_TYPE_UINT64, counts.links, NULL);

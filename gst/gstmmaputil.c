@@ -65,8 +65,8 @@ gst_mmap_post_warning (GstElement * element, const GError * error)
   post (element, GST_MESSAGE_WARNING, error);
 }
 
-static GstClockTime
-monotonic_now (void)
+GstClockTime
+gst_mmap_monotonic_now (void)
 {
   struct timespec now;
 
@@ -118,7 +118,7 @@ gst_mmap_anchor_get (GstMmapAnchor * anchor, GstElement * element)
     return GST_CLOCK_TIME_NONE;
   if (anchor->monotonic && !is_calibrated (clock))
     return base_time;
-  return base_time + (monotonic_now () - gst_clock_get_time (clock));
+  return base_time + (gst_mmap_monotonic_now () - gst_clock_get_time (clock));
 }
 
 void

@@ -35,4 +35,7 @@ GstClockTime gst_mmap_anchor_get (GstMmapAnchor * anchor,
 /* Forgets the clock. */
 void gst_mmap_anchor_clear (GstMmapAnchor * anchor);
 
+/* Returns: CLOCK_MONOTONIC, ns */
+GstClockTime gst_mmap_monotonic_now (void);
+
 G_END_DECLS

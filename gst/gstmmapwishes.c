@@ -95,9 +95,13 @@ gst_mmap_wishes_sum_needs (GstMmapWishes * self, GstMmapNeeds * needs)
   guint i;
 
   gst_mmap_needs_init (needs);
-  for (i = 0; i < self->wishes->len; i++)
-    gst_mmap_needs_add (needs, &g_array_index (self->wishes, GstMmapWish,
-            i).needs);
+  needs->crop = self->wishes->len > 0;
+  for (i = 0; i < self->wishes->len; i++) {
+    const GstMmapWish *wish = &g_array_index (self->wishes, GstMmapWish, i);
+
+    gst_mmap_needs_add (needs, &wish->needs);
+    needs->crop = needs->crop && wish->needs.crop;
+  }
 }
 
 gboolean

@@ -13,6 +13,7 @@
 #define LIP_SYNC (40 * GST_MSECOND)
 
 #define VIDEO "videotestsrc ! video/x-raw,format=I420,width=64,height=48,framerate=25/1"
+#define SMALL "video/x-raw,format=I420,width=64,height=48,framerate=50/1"
 #define AUDIO "audiotestsrc samplesperbuffer=960 ! " \
     "audio/x-raw,format=S16LE,rate=48000,channels=2"
 
@@ -154,12 +155,44 @@ test_one_consumer (void)
   scene_clear (&scene);
 }
 
+/* What the way takes is measured, and part of the latency. */
+static void
+test_transfer (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc is-live=true ! " SMALL " ! "
+      "mmapsink socket-path=%s", path);
+  Pipe *viewer = pipe_new ("mmapsrc name=src socket-path=%s ! "
+      "fakesink name=out", path);
+  GstQuery *query = gst_query_new_latency ();
+  GstClockTime transfer, min;
+  gboolean live;
+
+  pipe_play (producer);
+  pipe_play (viewer);
+  pipe_wait_frames (viewer, 20);
+  transfer = pipe_get_stat (viewer, "src", "transfer");
+  g_test_message ("transfer %" GST_TIME_FORMAT, GST_TIME_ARGS (transfer));
+  /* It takes time, but not a frame's. */
+  g_assert_cmpuint (transfer, >, 0);
+  g_assert_cmpuint (transfer, <=, 20 * GST_MSECOND);
+  g_assert_true (gst_element_query (pipe_get (viewer, "src"), query));
+  gst_query_parse_latency (query, &live, &min, NULL);
+  g_assert_true (live);
+  /* The producer's: a frame of its live source, and what its sink may take. */
+  g_assert_cmpuint (min, >=, transfer + 20 * GST_MSECOND);
+  gst_query_unref (query);
+  pipe_free (viewer);
+  pipe_free (producer);
+}
+
 static void
 add_tests (void)
 {
   leak_check_add_test ("/av-sync/viewer-away", test_viewer_away);
   leak_check_add_test ("/av-sync/paused", test_paused);
   leak_check_add_test ("/av-sync/one-consumer", test_one_consumer);
+  leak_check_add_test ("/av-sync/transfer", test_transfer);
 }
 
 int
