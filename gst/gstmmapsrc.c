@@ -537,7 +537,7 @@ gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapDescriptor * frame)
   if (now <= due + self->transfer || now - due > TRANSFER_MAX_NS)
     return;
   GST_OBJECT_LOCK (self);
-  self->transfer = GST_ROUND_UP_N (now - due, TRANSFER_STEP_NS);
+  self->transfer = ((now - due) / TRANSFER_STEP_NS + 1) * TRANSFER_STEP_NS;
   GST_OBJECT_UNLOCK (self);
   gst_element_post_message (GST_ELEMENT (self),
       gst_message_new_latency (GST_OBJECT (self)));
