@@ -53,7 +53,7 @@ GST_DEBUG_CATEGORY_STATIC (gst_mmap_src_debug);
 #define ANCHOR_TOLERANCE_NS (GST_MSECOND)
 
 /* How long an answer of the producer's pipeline is waited for; chosen: a seek may have to read a file. */
-#define QUERY_TIMEOUT_US (G_USEC_PER_SEC)
+#define QUERY_TIMEOUT_US (G_USEC_PER_SEC / 2)
 #define EVENT_TIMEOUT_US (10 * G_USEC_PER_SEC)
 /* How long after the mark of a flush the message that tells of it may come; chosen: they were sent together. */
 #define FLUSH_TIMEOUT_US (G_USEC_PER_SEC)
