@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -429,6 +430,19 @@ carried_answer_to_variant (const MmapCapabilities * answer, GVariant * offer)
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* One with packets: in any other, messages would run together, or come from anybody. */
+static gboolean
+is_packet_socket (int fd)
+{
+  int domain = 0, type = 0;
+  socklen_t size = sizeof domain;
+
+  return getsockopt (fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0
+      && domain == AF_UNIX
+      && getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0
+      && type == SOCK_SEQPACKET;
+}
+
 /* The last descriptor is the socket over which all goes on. */
 static gboolean
 take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
@@ -440,16 +454,17 @@ take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     fd = mmap_message_take_fd (message, message->n_fds - 1);
     message->n_fds--;
   }
-  if (fd >= 0)
+  if (fd >= 0 && is_packet_socket (fd))
     consumer->socket = g_socket_new_from_fd (fd, &cause);
   if (consumer->socket) {
     g_socket_set_blocking (consumer->socket, FALSE);
     return TRUE;
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-      "The offer lacks descriptors: expected the region's if it is a memfd, the "
-      "link's, one for wake-ups, and a socket (%s)",
-      cause ? cause->message : "there are none");
+      "The offer's descriptors are wrong: expected the region's if it is a memfd, "
+      "the link's, one for wake-ups, and a socket (%s)",
+      cause ? cause->message : fd >=
+      0 ? "the last is no Unix socket for packets" : "there are none");
   if (fd >= 0)
     close (fd);
   return FALSE;
@@ -471,6 +486,33 @@ send_carried_hello (MmapConsumer * consumer, GError ** error)
   return TRUE;
 }
 
+/* FALSE: now is no time for an offer. */
+static gboolean
+may_accept (MmapConsumer * consumer, guint n_fds, GError ** error)
+{
+  gboolean stopped;
+
+  g_mutex_lock (&consumer->lock);
+  stopped = consumer->stopped;
+  g_mutex_unlock (&consumer->lock);
+  if (stopped)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The consumer has been stopped");
+  else if (!consumer->is_carried)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+        "The consumer looks for a producer at a socket");
+  else if (consumer->socket)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+        "The consumer has taken an offer already, and its link has not ended");
+  else if (n_fds > MMAP_MESSAGE_MAX_FDS)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The offer has %u descriptors, expected at most %d", n_fds,
+        MMAP_MESSAGE_MAX_FDS);
+  else
+    return TRUE;
+  return FALSE;
+}
+
 GVariant *
 mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
     const int *fds, guint n_fds, GError ** error)
@@ -489,10 +531,7 @@ mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
       close (fds[i]);
   }
   g_mutex_lock (&consumer->receive_lock);
-  if (!consumer->is_carried || consumer->socket) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
-        "An offer was taken already, or the consumer looks for a socket itself");
-  } else {
+  if (may_accept (consumer, n_fds, error)) {
     accepted = take_socket (consumer, &message, error)
         && take_offer (consumer, &message, &taken, error)
         && make_answer (consumer, consumer->link->link, &taken, &made, error)
@@ -500,7 +539,7 @@ mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
     if (accepted)
       answer = carried_answer_to_variant (&made, offer);
     else
-      mmap_consumer_disconnect_locked (consumer);
+      mmap_consumer_drop_link_locked (consumer);
   }
   g_mutex_unlock (&consumer->receive_lock);
   return answer;

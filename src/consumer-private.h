@@ -124,8 +124,10 @@ void mmap_consumer_populate (MmapConsumer * consumer);
 /* Before the region is replaced. */
 void mmap_consumer_end_populator (MmapConsumer * consumer);
 
-/* Back to the start. The second with the receive lock held, before a link was up. */
+/* Back to the start. */
 void mmap_consumer_disconnect (MmapConsumer * consumer);
-void mmap_consumer_disconnect_locked (MmapConsumer * consumer);
+
+/* Only drops link, region and socket. With the receive lock held; any thread, before a link was up. */
+void mmap_consumer_drop_link_locked (MmapConsumer * consumer);
 
 G_END_DECLS

@@ -144,7 +144,7 @@ mmap_item_clear (MmapItem * item)
 }
 
 void
-mmap_consumer_disconnect_locked (MmapConsumer * consumer)
+mmap_consumer_drop_link_locked (MmapConsumer * consumer)
 {
   MmapConsumerLink *link;
   guint64 wakeups;
@@ -175,10 +175,6 @@ mmap_consumer_disconnect_locked (MmapConsumer * consumer)
   if (consumer->socket)
     g_socket_close (consumer->socket, NULL);
   g_clear_object (&consumer->socket);
-  consumer->state = CONSUMER_SEARCHING;
-  consumer->hung_up = FALSE;
-  g_clear_error (&consumer->failure);
-  consumer->sequence = 0;
 }
 
 void
@@ -186,7 +182,11 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
 {
   mmap_consumer_close_peer (consumer, NULL);
   g_mutex_lock (&consumer->receive_lock);
-  mmap_consumer_disconnect_locked (consumer);
+  mmap_consumer_drop_link_locked (consumer);
+  consumer->state = CONSUMER_SEARCHING;
+  consumer->hung_up = FALSE;
+  g_clear_error (&consumer->failure);
+  consumer->sequence = 0;
   g_mutex_unlock (&consumer->receive_lock);
 }
 

@@ -144,7 +144,8 @@ MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
 /* Takes an offer of mmap_producer_create_offer() that came through somebody else's channel, while mmap_consumer_next() waits or will be called.
  * Any thread.
  * @fds: (transfer full): what came with it, in the same order
- * Returns: (transfer full): the answer; or %NULL with an error of the checks of the handshake, or MMAP_ERROR_IN_USE (there is a link already) */
+ * Returns: (transfer full): the answer; or %NULL with an error of the checks of the handshake, or MMAP_ERROR_IN_USE (there is a link already), MMAP_ERROR_CLOSED (the
+ *     consumer was stopped) */
 GVariant *mmap_consumer_accept_offer (MmapConsumer * consumer,
     GVariant * offer, const int *fds, guint n_fds, GError ** error);
 

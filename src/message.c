@@ -66,8 +66,9 @@ mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
     control = g_unix_fd_message_new_with_fd_list (list);
   }
 
+  /* Whether the socket itself would block may be the other side's choice: of a pair it made both ends. */
   if (g_socket_send_message (socket, NULL, vectors, 2, &control,
-          control ? 1 : 0, MSG_NOSIGNAL, NULL, &cause) < 0) {
+          control ? 1 : 0, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, &cause) < 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
         "The other side can't be reached: %s", cause->message);
     return FALSE;

@@ -220,6 +220,9 @@ mmap_producer_link_offer_locked (MmapProducerLink * link)
 {
   g_autoptr (GError) error = NULL;
 
+  /* Its first answer comes through another channel: that to this offer, through the socket, could overtake it. */
+  if (link->carried && !link->verified)
+    return;
   if (link->state == LINK_WAITING) {
     link->state = LINK_OFFERED;
     g_source_set_ready_time (link->timeout,
@@ -332,7 +335,8 @@ link_check_capabilities_locked (MmapProducerLink * link, GVariant * answer,
       || producer->callbacks.check (answer, producer->user_data, error);
 }
 
-/* Checks an answer to the oldest offer that has none yet. @newest: (out): it was the newest one, so that its token was compared */
+/* Checks an answer to the oldest offer that has none yet, which is then no offer any more, unless the token was wrong.
+ * @newest: (out): it was the newest one, so that its token was compared */
 static gboolean
 link_take_answer_locked (MmapProducerLink * link, GVariant * body,
     MmapCapabilities * answer, gboolean * newest, GError ** error)
@@ -353,12 +357,13 @@ link_take_answer_locked (MmapProducerLink * link, GVariant * body,
         answer->region_id);
     return FALSE;
   }
-  g_queue_pop_head (&link->offers);
-  pending_offer_free_locked (offer);
   /* If a newer offer is under way, its answer's token may lie where this one's was. */
   *newest = answer->region_id == link->offered_region_id;
-  return !*newest || (link_check_answer (link, answer, error)
-      && link_check_capabilities_locked (link, body, error));
+  if (*newest && !link_check_answer (link, answer, error))
+    return FALSE;
+  g_queue_pop_head (&link->offers);
+  pending_offer_free_locked (offer);
+  return !*newest || link_check_capabilities_locked (link, body, error);
 }
 
 static gboolean
@@ -444,7 +449,8 @@ link_timed_out (gpointer data)
   g_mutex_lock (&producer->lock);
   if (link->state == LINK_GREETING || link->state == LINK_OFFERED) {
     g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_TIMEOUT,
-        "The consumer did not answer within %d ms", HANDSHAKE_TIMEOUT_MS);
+        "The consumer did not answer within %d ms",
+        link->carried ? CARRIED_TIMEOUT_MS : HANDSHAKE_TIMEOUT_MS);
 
     mmap_producer_link_end_locked (link, error);
   }
@@ -593,7 +599,9 @@ create_offer_locked (MmapProducer * producer, GSocket * socket,
   gboolean made;
 
   if (!producer->arena) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND,
+    g_set_error_literal (error, MMAP_ERROR,
+        producer->closed ? MMAP_ERROR_CLOSED : MMAP_ERROR_NOT_FOUND,
+        producer->closed ? "The producer is closed" :
         "There is no region to be offered yet: wait for the stream's caps");
     return FALSE;
   }
@@ -603,6 +611,7 @@ create_offer_locked (MmapProducer * producer, GSocket * socket,
   link->carried = TRUE;
   link->pid = link->uid = 0;
   link->state = LINK_OFFERED;
+  mmap_producer_link_update_entry_locked (link);
   g_source_set_ready_time (link->timeout,
       g_get_monotonic_time () + CARRIED_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND);
   made = link_make_offer_locked (link, &offer, &share_fd, fds, n_fds, error)
@@ -626,25 +635,42 @@ mmap_producer_create_offer (MmapProducer * producer, GVariant ** offer,
   gboolean created;
   int consumer_fd;
 
+  *n_fds = 0;
   socket = new_socket_pair (&consumer_fd, error);
   if (!socket)
     return FALSE;
   g_mutex_lock (&producer->lock);
   created = create_offer_locked (producer, socket, offer, fds, n_fds, error);
   mmap_producer_unlock (producer);
-  if (created)
+  if (created) {
     fds[(*n_fds)++] = consumer_fd;
-  else
+  } else {
+    /* What it got as far as to name is closed, or the link's. */
+    *n_fds = 0;
     close (consumer_fd);
+  }
   return created;
 }
 
+/* The caller hears of it: it is not reported as well. */
+static void
+refuse_carried_locked (MmapProducerLink * link, const GError * reason)
+{
+  link->producer->stats.failures[reason->code]++;
+  mmap_producer_touch_locked (link->producer);
+  /* Without the right token it may be anybody's: who was made the offer still has the time to answer it. */
+  if (!g_queue_is_empty (&link->offers))
+    return;
+  mmap_message_send_refusal (link->socket, reason);
+  mmap_producer_link_end_locked (link, NULL);
+}
+
+/* @error: not %NULL */
 static gboolean
 accept_answer_locked (MmapProducer * producer, GVariant * variant,
     GError ** error)
 {
   g_auto (MmapCapabilities) answer = { 0 };
-  g_autoptr (GError) cause = NULL;
   MmapProducerLink *link = NULL;
   guint32 link_id = 0;
   gboolean newest;
@@ -658,15 +684,16 @@ accept_answer_locked (MmapProducer * producer, GVariant * variant,
         "yet", link_id);
     return FALSE;
   }
-  if (!link_take_answer_locked (link, variant, &answer, &newest, &cause)) {
-    mmap_producer_link_end_locked (link, cause);
-    g_propagate_error (error, g_steal_pointer (&cause));
+  if (!link_take_answer_locked (link, variant, &answer, &newest, error)) {
+    refuse_carried_locked (link, *error);
     return FALSE;
   }
   link->media = g_strdup (answer.media);
-  /* Else the region was replaced meanwhile: the socket carries the newer offer and its answer. */
   link->verified = TRUE;
-  if (newest)
+  /* If the region was replaced meanwhile, the socket carries the newer offer and its answer. */
+  if (link->offered_region_id != producer->arena->region->region_id)
+    mmap_producer_link_offer_locked (link);
+  else
     link_settle_carried_locked (link);
   return TRUE;
 }
@@ -675,10 +702,13 @@ gboolean
 mmap_producer_accept_answer (MmapProducer * producer, GVariant * answer,
     GError ** error)
 {
+  g_autoptr (GError) cause = NULL;
   gboolean accepted;
 
   g_mutex_lock (&producer->lock);
-  accepted = accept_answer_locked (producer, answer, error);
+  accepted = accept_answer_locked (producer, answer, &cause);
   mmap_producer_unlock (producer);
+  if (cause)
+    g_propagate_error (error, g_steal_pointer (&cause));
   return accepted;
 }

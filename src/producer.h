@@ -254,12 +254,14 @@ void mmap_producer_suspend (MmapProducer * producer, guint32 link_id);
  * @offer: (out) (transfer full): capabilities, and a key "link-id" u
  * @fds: (out): what goes with it, for the caller to close: the region, unless it can be found by its path alone, the link's memory, what
  *     wakes the consumer, and the socket over which all goes on
- * FALSE with MMAP_ERROR_NOT_FOUND (there is no region yet), MMAP_ERROR_LIMIT, MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
+ * FALSE with MMAP_ERROR_NOT_FOUND (there is no region yet), MMAP_ERROR_CLOSED, MMAP_ERROR_LIMIT, MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED:
+ *     then there are no descriptors */
 gboolean mmap_producer_create_offer (MmapProducer * producer,
     GVariant ** offer, int fds[MMAP_MESSAGE_MAX_FDS], guint * n_fds,
     GError ** error);
 
-/* Takes the answer to such an offer. FALSE with an error of the checks of the handshake: then the link has ended. */
+/* Takes the answer to such an offer. FALSE with MMAP_ERROR_NOT_FOUND (no such offer), or an error of the checks of the handshake. If the token
+ * was right, the link has ended; else the offer stands until its time is over: the answer may have been somebody else's. */
 gboolean mmap_producer_accept_answer (MmapProducer * producer,
     GVariant * answer, GError ** error);
 
