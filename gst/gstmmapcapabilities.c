@@ -207,6 +207,22 @@ range_allows (const GValue * range, guint64 number)
       && (gint64) number <= max && (step <= 1 || number % step == 0);
 }
 
+/* Caps that were typed by hand may be a string. */
+static gboolean
+media_allows (const GValue * allowed, const GstCaps * media)
+{
+  GstCaps *caps = NULL;
+  gboolean can;
+
+  if (GST_VALUE_HOLDS_CAPS (allowed))
+    caps = gst_caps_ref ((GstCaps *) gst_value_get_caps (allowed));
+  else if (G_VALUE_HOLDS_STRING (allowed) && g_value_get_string (allowed))
+    caps = gst_mmap_caps_from_string (g_value_get_string (allowed));
+  can = caps && gst_caps_can_intersect (caps, media);
+  gst_clear_caps (&caps);
+  return can;
+}
+
 /* GstCaps' own rules, but GStreamer has no ranges of the types that capabilities have. */
 static gboolean
 allows (const GValue * allowed, const GValue * value)
@@ -215,11 +231,10 @@ allows (const GValue * allowed, const GValue * value)
 
   if (GST_VALUE_HOLDS_LIST (allowed))
     return list_allows (allowed, value);
-  if (GST_VALUE_HOLDS_CAPS (allowed) && GST_VALUE_HOLDS_CAPS (value))
-    return gst_caps_can_intersect (gst_value_get_caps (allowed),
-        gst_value_get_caps (value));
+  if (GST_VALUE_HOLDS_CAPS (value))
+    return media_allows (allowed, gst_value_get_caps (value));
   if (!get_number (value, &number))
-    return gst_value_can_intersect (allowed, value);
+    return gst_value_intersect (NULL, allowed, value);
   if (GST_VALUE_HOLDS_INT_RANGE (allowed)
       || GST_VALUE_HOLDS_INT64_RANGE (allowed))
     return range_allows (allowed, number);
@@ -248,6 +263,7 @@ set_clash (GError ** error, const GstStructure * allowed,
     const GstStructure * structure, gint i)
 {
   const char *name = fields[i].name;
+  gboolean secret = g_str_equal (name, "token");
   g_autofree gchar *value =
       gst_value_serialize (gst_structure_get_value (structure, name));
   g_autofree gchar *limit =
@@ -255,7 +271,7 @@ set_clash (GError ** error, const GstStructure * allowed,
 
   g_set_error (error, MMAP_ERROR, fields[i].error,
       "The other side's %s is %s, but accept-capabilities allows %s", name,
-      g_str_equal (name, "token") ? "secret" : value, limit);
+      secret ? "secret" : value, secret ? "another" : limit);
 }
 
 gboolean

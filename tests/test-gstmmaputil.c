@@ -3,7 +3,6 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
-#include "gstmmapcapabilities.h"
 #include "gstmmaputil.h"
 #include "leak-check.h"
 #include "pipe.h"
@@ -331,54 +330,6 @@ test_no_anchor (void)
   gst_object_unref (element);
 }
 
-/* --- capabilities --- */
-
-static void
-test_capabilities (void)
-{
-  const char *media = "video/x-raw, format=(string)I420, width=(int)640";
-  g_autoptr (GstCaps) caps = gst_mmap_capabilities_summarise ("/dev/shm/cam0",
-      G_GUINT64_CONSTANT (5000000000), 128, media);
-  GstStructure *structure = gst_caps_get_structure (caps, 0);
-  g_autoptr (GstCaps) expected = gst_caps_from_string (media);
-  GstCaps *media_caps = NULL;
-  guint token_bytes;
-  guint64 size;
-
-  g_assert_cmpuint (gst_caps_get_size (caps), ==, 1);
-  g_assert_true (gst_structure_has_name (structure, "application/x-mmap"));
-  g_assert_cmpstr (gst_structure_get_string (structure, "file"), ==,
-      "/dev/shm/cam0");
-  g_assert_true (gst_structure_get_uint64 (structure, "size", &size));
-  g_assert_cmpuint (size, ==, G_GUINT64_CONSTANT (5000000000));
-  g_assert_true (gst_structure_get_uint (structure, "token-bytes",
-          &token_bytes));
-  g_assert_cmpuint (token_bytes, ==, 128);
-  g_assert_true (gst_structure_get (structure, "media", GST_TYPE_CAPS,
-          &media_caps, NULL));
-  g_assert_true (gst_caps_is_equal (media_caps, expected));
-  gst_caps_unref (media_caps);
-  g_assert_cmpint (gst_structure_n_fields (structure), ==, 4);
-}
-
-static void
-test_few_capabilities (void)
-{
-  static const char *media[] = { NULL, "no caps at all ;;;", "" };
-  guint i;
-
-  for (i = 0; i < G_N_ELEMENTS (media); i++) {
-    g_autoptr (GstCaps) caps =
-        gst_mmap_capabilities_summarise ("memfd", 0, 0, media[i]);
-    GstStructure *structure = gst_caps_get_structure (caps, 0);
-
-    g_assert_false (gst_structure_has_field (structure, "token-bytes"));
-    if (i < 2)
-      g_assert_false (gst_structure_has_field (structure, "media"));
-    g_assert_cmpstr (gst_structure_get_string (structure, "file"), ==, "memfd");
-  }
-}
-
 static void
 add_tests (void)
 {
@@ -399,8 +350,6 @@ add_tests (void)
   leak_check_add_test ("/util/anchor-of-system-clock",
       test_anchor_of_system_clock);
   leak_check_add_test ("/util/no-anchor", test_no_anchor);
-  leak_check_add_test ("/util/capabilities", test_capabilities);
-  leak_check_add_test ("/util/few-capabilities", test_few_capabilities);
 }
 
 int
