@@ -95,7 +95,6 @@ struct _GstMmapSink
   /* properties, under the object lock */
   gchar *socket_path;
   GstMmapSignalling signalling;
-  GstCaps *accept;
   gchar *file;
   guint64 size;
   guint token_bytes;
@@ -103,6 +102,10 @@ struct _GstMmapSink
   gint64 spin_time;
   GstMmapForward forward;
   guint num_clients;
+
+  /* Asked for with the producer's lock held, for which others wait with the object lock. Nothing else is locked with it. */
+  GMutex accept_lock;
+  GstCaps *accept;
 
   /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
   MmapProducer *producer;
@@ -197,9 +200,9 @@ check (GVariant * answer, gpointer user_data, GError ** error)
   GstCaps *accept;
   gboolean right;
 
-  GST_OBJECT_LOCK (self);
+  g_mutex_lock (&self->accept_lock);
   accept = self->accept ? gst_caps_ref (self->accept) : NULL;
-  GST_OBJECT_UNLOCK (self);
+  g_mutex_unlock (&self->accept_lock);
   right = gst_mmap_capabilities_check (accept, answer, error);
   gst_clear_caps (&accept);
   return right;
@@ -1263,8 +1266,10 @@ gst_mmap_sink_create_offer (GstMmapSink * self, GUnixFDList * fds)
   GstCaps *caps = NULL;
   guint n_fds = 0, i;
 
-  g_return_val_if_fail (fds != NULL, NULL);
-  if (!producer)
+  if (!fds)
+    error = g_error_new (MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "create-offer: there is no list for the descriptors");
+  else if (!producer)
     error = g_error_new (MMAP_ERROR, MMAP_ERROR_CLOSED,
         "create-offer: the element is not started");
   else
@@ -1384,7 +1389,9 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
       g_value_set_enum (value, self->signalling);
       break;
     case PROP_ACCEPT_CAPABILITIES:
+      g_mutex_lock (&self->accept_lock);
       gst_value_set_caps (value, self->accept);
+      g_mutex_unlock (&self->accept_lock);
       break;
     case PROP_FILE:
       g_value_set_string (value, self->file);
@@ -1430,7 +1437,9 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       self->signalling = g_value_get_enum (value);
       break;
     case PROP_ACCEPT_CAPABILITIES:
+      g_mutex_lock (&self->accept_lock);
       gst_caps_replace (&self->accept, (GstCaps *) gst_value_get_caps (value));
+      g_mutex_unlock (&self->accept_lock);
       break;
     case PROP_FILE:
       g_free (self->file);
@@ -1472,6 +1481,7 @@ gst_mmap_sink_finalize (GObject * object)
 
   g_clear_pointer (&self->producer, mmap_producer_unref);
   gst_clear_caps (&self->accept);
+  g_mutex_clear (&self->accept_lock);
   g_free (self->socket_path);
   g_free (self->file);
   G_OBJECT_CLASS (parent_class)->finalize (object);
@@ -1674,6 +1684,7 @@ gst_mmap_sink_class_init (GstMmapSinkClass * klass)
 static void
 gst_mmap_sink_init (GstMmapSink * self)
 {
+  g_mutex_init (&self->accept_lock);
   self->size = DEFAULT_SIZE;
   self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
   self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;

@@ -1207,6 +1207,8 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
         break;
       case MMAP_NEXT_DISCONNECTED:
         GST_INFO_OBJECT (self, "the producer has gone; waiting for another");
+        g_object_notify_by_pspec (G_OBJECT (self),
+            properties[PROP_CAPABILITIES]);
         break;
       case MMAP_NEXT_CANCELLED:
         flow = GST_FLOW_FLUSHING;
@@ -1432,7 +1434,8 @@ gst_mmap_src_install_properties (GObjectClass * klass)
   /**
    * GstMmapSrc:capabilities:
    *
-   * What was accepted last, as application/x-mmap caps with file, size and media; NULL without a producer. Notified.
+   * What was accepted last, as application/x-mmap caps with file, size and media; NULL without a producer. Notified when a link came up
+   * and when it has ended: then the next offer may be accepted.
    */
   properties[PROP_CAPABILITIES] = g_param_spec_boxed ("capabilities",
       "Capabilities", "What the producer offered: application/x-mmap caps "
@@ -1459,7 +1462,7 @@ gst_mmap_src_install_signals (GObjectClass * klass)
    * @fds: the descriptors that it gave, in their order; they are taken out of the list
    *
    * Takes an offer that came through a channel of the application's own, whose answer is for #GstMmapSink::accept-answer there. The element
-   * must be started (READY), and have no link.
+   * must be started (PAUSED), and have no link.
    *
    * Returns: (transfer full) (nullable): application/x-mmap caps; %NULL if an error was posted, as a warning
    */
