@@ -599,5 +599,65 @@ class Applications(LaunchTest):
                 self.assertEqual(recorded.read_bytes(), sound)
 
 
+class Handshakes(LaunchTest):
+    """An application carries the handshake: docs/examples."""
+
+    PROGRAMS = {
+        "c": [os.environ.get("MMAP_TEST_HANDSHAKE", TOP / "build" / "tests" / "handshake")],
+        "python": ["/usr/bin/python3", TOP / "docs" / "examples" / "handshake.py"],
+    }
+    PAIRS = (("c", "python"), ("python", "c"), ("c", "c"))
+
+    def example(self, language, role, pipeline, **options):
+        # Python leaks by itself.
+        env = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if language == "python" else {}
+        return self.start(f"{role}-{language}", *self.PROGRAMS[language], role, self.socket, pipeline, env=env, **options)
+
+    def producer(self, language, options="", source=SMALL):
+        producer = self.example(language, "producer",
+                                f"{source} ! mmapsink name=mmap signalling=application sync=false {options}")
+        self.wait_for_socket(producer)
+        return producer
+
+    def consumer(self, language, then="fakesink", options=""):
+        return self.example(language, "consumer", f"mmapsrc name=mmap signalling=application {options} ! {then}")
+
+    def carry(self, languages, options=""):
+        expected, received = self.directory / "expected", self.directory / "received"
+        self.launch("reference", f"{SMALL} ! filesink location={expected}").finish()
+        producer = self.producer(languages[0], options)
+        self.consumer(languages[1], f"filesink location={received}").finish()
+        producer.finish()
+        self.assert_same_bytes(expected, received)
+
+    def test_memfd(self):
+        for languages in self.PAIRS:
+            with self.subTest(languages=languages):
+                self.carry(languages)
+
+    def test_file(self):
+        for languages in self.PAIRS:
+            with self.subTest(languages=languages):
+                self.carry(languages, f"file=/dev/shm/{self.prefix} size=4000000")
+
+    def test_refused_by_consumer(self):
+        for language in self.PROGRAMS:
+            with self.subTest(language=language):
+                producer = self.producer("c")
+                consumer = self.consumer(
+                    language, options="accept-capabilities=\"application/x-mmap, token-bytes=[16,64]\"")
+                self.assertRegex(consumer.finish(fails=True), r"token-bytes is 128, .* allows \[ 16, 64 \]")
+                self.assertIn("closed the connection", producer.finish(fails=True))
+
+    def test_refused_by_producer(self):
+        for language in self.PROGRAMS:
+            with self.subTest(language=language):
+                producer = self.producer(
+                    language, "accept-capabilities=\"application/x-mmap, media=(GstCaps)\\\"audio/x-raw\\\"\"")
+                consumer = self.consumer("c", "video/x-raw,format=I420 ! fakesink")
+                for launch in (producer, consumer):
+                    self.assertRegex(launch.finish(fails=True), r"media is .*video/x-raw.* allows .*audio/x-raw")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
