@@ -36,3 +36,11 @@ mmap_fence_full (void)
 #else
 #define mmap_fence_full() __atomic_thread_fence (__ATOMIC_SEQ_CST)
 #endif
+/* Of words between two looks at a serial number, all of them atomics: a reader that sees one of a later writing sees its serial, too. */
+#if defined (__SANITIZE_THREAD__)
+#define mmap_fence_acquire() mmap_fence_full ()
+#define mmap_fence_release() mmap_fence_full ()
+#else
+#define mmap_fence_acquire() __atomic_thread_fence (__ATOMIC_ACQUIRE)
+#define mmap_fence_release() __atomic_thread_fence (__ATOMIC_RELEASE)
+#endif

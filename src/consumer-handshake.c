@@ -53,7 +53,7 @@ wait_to_search (MmapConsumer * consumer, gint64 began)
 }
 
 static gboolean
-say_hello (MmapConsumer * consumer, GError ** error)
+say_hello (MmapConsumer * consumer, GSocket * socket, GError ** error)
 {
   GVariantBuilder body;
 
@@ -65,7 +65,7 @@ say_hello (MmapConsumer * consumer, GError ** error)
     g_variant_builder_add (&body, "{sv}", "media",
         g_variant_new_string (consumer->media));
   g_mutex_unlock (&consumer->lock);
-  return mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
+  return mmap_message_send (socket, MMAP_MESSAGE_HELLO,
       g_variant_builder_end (&body), NULL, 0, error);
 }
 
@@ -85,6 +85,7 @@ static gboolean
 search (MmapConsumer * consumer, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
+  g_autoptr (GSocket) socket = NULL;
   g_autofree char *address = NULL;
 
   if (consumer->is_carried)
@@ -93,14 +94,16 @@ search (MmapConsumer * consumer, GError ** error)
       mmap_address_get_default (FALSE, error);
   if (!address)
     return FALSE;
-  consumer->socket = mmap_address_connect (address, &cause);
+  socket = mmap_address_connect (address, &cause);
   /* A producer that has refused already doesn't hear it: what it said is still to be read. */
-  if (consumer->socket && (say_hello (consumer, &cause)
+  if (socket && (say_hello (consumer, socket, &cause)
           || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
+    g_mutex_lock (&consumer->receive_lock);
+    consumer->socket = g_steal_pointer (&socket);
     consumer->state = CONSUMER_GREETED;
+    g_mutex_unlock (&consumer->receive_lock);
     return TRUE;
   }
-  g_clear_object (&consumer->socket);
   /* The default directory is made by the producer. */
   if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
       && (consumer->address
@@ -173,7 +176,9 @@ make_answer (MmapConsumer * consumer, MmapLink * link,
       + mmap_random_below (MMAP_TOKEN_AREA_BYTES - n_bytes + 1);
   g_mutex_lock (&consumer->lock);
   answer->media = g_strdup (consumer->media);
-  consumer->told_serial = consumer->media_serial;
+  /* In those that follow, before the link is up, the producer may not look any more. */
+  if (link->peer_fd >= 0)
+    consumer->told_serial = consumer->media_serial;
   g_mutex_unlock (&consumer->lock);
   mmap_token_write (&answer->token,
       (guint8 *) link->area + answer->token_index);
@@ -309,10 +314,12 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     case MMAP_MESSAGE_REFUSE:
       mmap_message_get_refusal (message, error);
       return FALSE;
+    case MMAP_MESSAGE_EVENT:
+    case MMAP_MESSAGE_RESULT:
+      if (consumer->state == CONSUMER_UP)
+        return mmap_consumer_take_message (consumer, message, error);
+      break;
     default:
-      if (consumer->state == CONSUMER_UP
-          && mmap_consumer_take_message (consumer, message))
-        return TRUE;
       break;
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,

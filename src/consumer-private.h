@@ -114,9 +114,9 @@ void mmap_consumer_open_peer (MmapConsumer * consumer);
 /* The link has ended: waits for results are in vain. @peer: (nullable): only if it is still this one */
 void mmap_consumer_close_peer (MmapConsumer * consumer, GSocket * peer);
 
-/* Takes a message that is not part of the handshake. FALSE: it is none of these. */
+/* Takes an MMAP_MESSAGE_EVENT or _RESULT of the link that is up. FALSE with MMAP_ERROR_LIMIT: too many wait to be told. */
 gboolean mmap_consumer_take_message (MmapConsumer * consumer,
-    const MmapMessage * message);
+    const MmapMessage * message, GError ** error);
 
 /* With each frame: starts to make the region's pages present, once, if it is time and all its memory is reserved. */
 void mmap_consumer_populate (MmapConsumer * consumer);

@@ -159,55 +159,66 @@ mmap_consumer_start (MmapConsumer * consumer,
 
   consumer->callbacks = *callbacks;
   consumer->user_data = user_data;
+  /* It begins with the lock: what it does, it does after its name is known. */
+  g_mutex_lock (&consumer->lock);
   consumer->thread = g_thread_try_new ("mmap-consumer", service_thread,
       consumer, &cause);
-  if (!consumer->thread)
+  g_mutex_unlock (&consumer->lock);
+  if (cause)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
         "Can't start a thread to listen to the producer: %s", cause->message);
-  return consumer->thread != NULL;
+  return !cause;
 }
 
 void
 mmap_consumer_stop (MmapConsumer * consumer)
 {
+  GThread *thread;
+
   g_mutex_lock (&consumer->lock);
   consumer->stopped = TRUE;
+  thread = g_steal_pointer (&consumer->thread);
   g_cond_broadcast (&consumer->cond);
   g_mutex_unlock (&consumer->lock);
-  if (consumer->thread) {
+  if (thread) {
     wake_service (consumer);
-    g_thread_join (g_steal_pointer (&consumer->thread));
+    g_thread_join (thread);
   }
   g_queue_clear_full (&consumer->inbox, inbox_item_free);
 }
 
-static void
-send_wishes (MmapConsumer * consumer)
+/* With the lock: it never waits, and nobody may close the socket meanwhile, or send something newer first. */
+static gboolean
+send_locked (MmapConsumer * consumer, MmapMessageKind kind, GVariant * body)
 {
+  return consumer->peer
+      && g_variant_get_size (body) <= MMAP_CAPABILITIES_MAX_BYTES
+      && mmap_message_send (consumer->peer, kind, body, NULL, 0, NULL);
+}
+
+static void
+send_wishes_locked (MmapConsumer * consumer)
+{
+  g_autoptr (GVariant) wishes = NULL;
   GVariantBuilder body;
 
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  g_mutex_lock (&consumer->lock);
   if (consumer->media)
     g_variant_builder_add (&body, "{sv}", "media",
         g_variant_new_string (consumer->media));
-  g_mutex_unlock (&consumer->lock);
-  mmap_consumer_send (consumer, MMAP_MESSAGE_WISHES,
-      g_variant_builder_end (&body));
+  wishes = g_variant_ref_sink (g_variant_builder_end (&body));
+  send_locked (consumer, MMAP_MESSAGE_WISHES, wishes);
 }
 
 void
 mmap_consumer_open_peer (MmapConsumer * consumer)
 {
-  gboolean changed;
-
   g_mutex_lock (&consumer->lock);
   g_set_object (&consumer->peer, consumer->socket);
   consumer->link_serial++;
-  changed = consumer->told_serial != consumer->media_serial;
+  if (consumer->told_serial != consumer->media_serial)
+    send_wishes_locked (consumer);
   g_mutex_unlock (&consumer->lock);
-  if (changed)
-    send_wishes (consumer);
   wake_service (consumer);
 }
 
@@ -234,22 +245,26 @@ is_result_of_event (GVariant * body)
 
 gboolean
 mmap_consumer_take_message (MmapConsumer * consumer,
-    const MmapMessage * message)
+    const MmapMessage * message, GError ** error)
 {
   gboolean result = message->kind == MMAP_MESSAGE_RESULT;
-  gboolean taken;
+  gboolean taken = TRUE;
 
   g_mutex_lock (&consumer->lock);
-  taken = (result || message->kind == MMAP_MESSAGE_EVENT)
-      && g_queue_get_length (&consumer->inbox) < MAX_INBOX;
   /* That of an event comes after what it made the producer say. That of a query is for a thread which others may be waiting for. */
-  if (taken && result && !is_result_of_event (message->body))
+  if (result && !is_result_of_event (message->body))
     take_result_locked (consumer, message->body);
-  else if (taken)
+  else if (g_queue_get_length (&consumer->inbox) < MAX_INBOX)
     inbox_add_locked (consumer, message->kind, message->body);
+  else
+    taken = FALSE;
   g_mutex_unlock (&consumer->lock);
   if (taken)
     wake_service (consumer);
+  else
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+        "The producer sent more than %d events that were not heard yet",
+        MAX_INBOX);
   return taken;
 }
 
@@ -258,10 +273,12 @@ mmap_consumer_send (MmapConsumer * consumer, MmapMessageKind kind,
     GVariant * body)
 {
   g_autoptr (GVariant) owned = g_variant_ref_sink (body);
-  g_autoptr (GSocket) peer = dup_peer (consumer);
+  gboolean sent;
 
-  return peer && g_variant_get_size (owned) <= MMAP_CAPABILITIES_MAX_BYTES
-      && mmap_message_send (peer, kind, owned, NULL, 0, NULL);
+  g_mutex_lock (&consumer->lock);
+  sent = send_locked (consumer, kind, owned);
+  g_mutex_unlock (&consumer->lock);
+  return sent;
 }
 
 /* Waits for the result of call @id on link @serial. */
@@ -319,20 +336,16 @@ mmap_consumer_get_link (MmapConsumer * consumer)
 void
 mmap_consumer_set_media (MmapConsumer * consumer, const char *media)
 {
-  gboolean changed;
-
   if (media && strlen (media) > MAX_MEDIA_BYTES)
     media = NULL;
   g_mutex_lock (&consumer->lock);
-  changed = g_strcmp0 (consumer->media, media) != 0;
-  if (changed) {
+  if (g_strcmp0 (consumer->media, media) != 0) {
     g_free (consumer->media);
     consumer->media = g_strdup (media);
     consumer->media_serial++;
+    send_wishes_locked (consumer);
   }
   g_mutex_unlock (&consumer->lock);
-  if (changed)
-    send_wishes (consumer);
 }
 
 void
@@ -362,7 +375,7 @@ mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos)
     guint64 serial = link->qos_serial += 2;
 
     mmap_store_relaxed (&shared->serial, serial - 1);
-    __atomic_thread_fence (__ATOMIC_RELEASE);
+    mmap_fence_release ();
     mmap_store_relaxed (&shared->type, qos->type);
     __atomic_store (&shared->proportion, (gdouble *) & qos->proportion,
         __ATOMIC_RELAXED);

@@ -180,8 +180,9 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
 void
 mmap_consumer_disconnect (MmapConsumer * consumer)
 {
-  mmap_consumer_close_peer (consumer, NULL);
+  /* Nothing is received between this and the end: what comes then is not told. */
   g_mutex_lock (&consumer->receive_lock);
+  mmap_consumer_close_peer (consumer, NULL);
   mmap_consumer_drop_link_locked (consumer);
   consumer->state = CONSUMER_SEARCHING;
   consumer->hung_up = FALSE;

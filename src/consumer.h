@@ -97,7 +97,7 @@ MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
 MmapConsumer *mmap_consumer_ref (MmapConsumer * consumer);
 void mmap_consumer_unref (MmapConsumer * consumer);
 
-/* Ends the link, then mmap_consumer_stop() and unref: what others still have a reference to does nothing any more. What was handed out stays
+/* mmap_consumer_stop(), then ends the link, and unref: what others still have a reference to does nothing any more. What was handed out stays
  * valid. */
 void mmap_consumer_free (MmapConsumer * consumer);
 

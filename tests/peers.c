@@ -324,6 +324,27 @@ raw_receive (GSocket * socket, MmapMessage * message)
   return TRUE;
 }
 
+GVariant *
+raw_body (const char *key, const char *value)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  if (value)
+    g_variant_builder_add (&body, "{sv}", key, g_variant_new_string (value));
+  return g_variant_builder_end (&body);
+}
+
+void
+raw_send_message (GSocket * socket, MmapMessageKind kind, GVariant * body)
+{
+  GError *error = NULL;
+
+  mmap_message_send (socket, kind, body ? body : raw_body (NULL, NULL), NULL, 0,
+      &error);
+  g_assert_no_error (error);
+}
+
 void
 raw_send_bytes (GSocket * socket, gconstpointer data, gsize size)
 {
@@ -526,13 +547,7 @@ raw_producer_send_offer (RawProducer * raw, GVariant * body)
 void
 raw_producer_send (RawProducer * raw, MmapMessageKind kind)
 {
-  GVariantBuilder body;
-  GError *error = NULL;
-
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  mmap_message_send (raw->socket, kind, g_variant_builder_end (&body), NULL, 0,
-      &error);
-  g_assert_no_error (error);
+  raw_send_message (raw->socket, kind, NULL);
 }
 
 void

@@ -120,6 +120,13 @@ void raw_clear (RawConsumer * raw);
 /* Sleeps until a message comes. FALSE at the end. */
 gboolean raw_receive (GSocket * socket, MmapMessage * message);
 
+/* A message that must go through. @body: (nullable) (transfer floating): %NULL: an empty one */
+void raw_send_message (GSocket * socket, MmapMessageKind kind,
+    GVariant * body);
+
+/* A body with one string. @value: (nullable): %NULL: an empty one */
+GVariant *raw_body (const char *key, const char *value);
+
 /* Sends @size bytes as they are. */
 void raw_send_bytes (GSocket * socket, gconstpointer data, gsize size);
 
