@@ -113,11 +113,11 @@ kept_find_locked (MmapProducer * producer, const MmapKept * event,
   for (i = 0; i < kept->len; i++) {
     const MmapKept *other = g_ptr_array_index (kept, i);
 
-    if (other->kind == event->kind && g_strcmp0 (other->name, event->name) == 0) {
-      *same = TRUE;
-      break;
-    }
     if (other->order > event->order)
+      break;
+    *same = other->order == event->order && other->kind == event->kind
+        && g_strcmp0 (other->name, event->name) == 0;
+    if (*same)
       break;
   }
   return i;

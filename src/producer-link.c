@@ -261,7 +261,6 @@ static gboolean
 link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
-  const char *media = NULL;
   guint32 protocol = 0;
 
   if (!g_variant_lookup (message->body, "protocol", "u", &protocol)
@@ -279,8 +278,8 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     return TRUE;
   }
   link->state = LINK_WAITING;
-  if (g_variant_lookup (message->body, "media", "&s", &media))
-    mmap_producer_report_media_locked (link, media);
+  if (!mmap_producer_report_media_of_locked (link, message, error))
+    return FALSE;
   /* Until there is a region, it has all the time it wants. */
   g_source_set_ready_time (link->timeout, -1);
   if (link->producer->arena)
@@ -406,13 +405,9 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
       mmap_message_get_refusal (message, error);
       return FALSE;
     default:
-      if (mmap_producer_link_handle_late_locked (link, message))
-        return TRUE;
       break;
   }
-  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-      "The consumer sent a message of kind %d out of turn", message->kind);
-  return FALSE;
+  return mmap_producer_link_handle_late_locked (link, message, error);
 }
 
 static gboolean

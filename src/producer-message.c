@@ -3,7 +3,9 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * What arrives is queued under the lock and told to the callbacks from the service thread, without it, in order.
+ * What arrives is queued under the lock and told to the callbacks from the service thread, without it, in order. That thread also reads the
+ * sockets, one message of each link in turn: no more is queued than that, and who says more than the callbacks can hear finds its
+ * socket full.
  */
 #include "producer-private.h"
 
@@ -11,9 +13,6 @@
 #include "capabilities.h"
 
 #include <math.h>
-
-/* Consumers may not say more than this before the callbacks have heard it; chosen: far more than one sends in a second. */
-#define MAX_REPORTS 1024
 
 static void
 report_free (gpointer data)
@@ -126,33 +125,47 @@ mmap_producer_clear_reports (MmapProducer * producer)
 }
 
 gboolean
-mmap_producer_link_handle_late_locked (MmapProducerLink * link,
-    const MmapMessage * message)
+mmap_producer_report_media_of_locked (MmapProducerLink * link,
+    const MmapMessage * message, GError ** error)
 {
-  MmapProducer *producer = link->producer;
-  const char *media = NULL;
+  g_autoptr (GVariant) value =
+      g_variant_lookup_value (message->body, "media", NULL);
+
+  if (value && !g_variant_is_of_type (value, G_VARIANT_TYPE_STRING)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The consumer's media is of type %s, not a string",
+        g_variant_get_type_string (value));
+    return FALSE;
+  }
+  mmap_producer_report_media_locked (link,
+      value ? g_variant_get_string (value, NULL) : NULL);
+  return TRUE;
+}
+
+gboolean
+mmap_producer_link_handle_late_locked (MmapProducerLink * link,
+    const MmapMessage * message, GError ** error)
+{
   MmapReport *report;
 
-  if (link->state != LINK_UP && link->state != LINK_ANSWERED)
-    return FALSE;
-  /* Lost, as it would be in an overloaded pipeline; whoever waits for a result gets none in time. */
-  if (g_queue_get_length (&producer->reports) >= MAX_REPORTS)
-    return TRUE;
-  switch (message->kind) {
-    case MMAP_MESSAGE_WISHES:
-      g_variant_lookup (message->body, "media", "&s", &media);
-      mmap_producer_report_media_locked (link, media);
-      return TRUE;
-    case MMAP_MESSAGE_EVENT:
-    case MMAP_MESSAGE_QUERY:
-    case MMAP_MESSAGE_NEEDS:
-      report = report_new_locked (producer, link->id);
-      report->kind = message->kind;
-      report->body = g_variant_ref (message->body);
-      return TRUE;
-    default:
-      return FALSE;
+  if (link->state == LINK_UP || link->state == LINK_ANSWERED) {
+    switch (message->kind) {
+      case MMAP_MESSAGE_WISHES:
+        return mmap_producer_report_media_of_locked (link, message, error);
+      case MMAP_MESSAGE_EVENT:
+      case MMAP_MESSAGE_QUERY:
+      case MMAP_MESSAGE_NEEDS:
+        report = report_new_locked (link->producer, link->id);
+        report->kind = message->kind;
+        report->body = g_variant_ref (message->body);
+        return TRUE;
+      default:
+        break;
+    }
   }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "The consumer sent a message of kind %d out of turn", message->kind);
+  return FALSE;
 }
 
 MmapProducerLink *
@@ -303,7 +316,7 @@ link_read_qos_locked (MmapProducerLink * link)
   __atomic_load (&shared->proportion, &qos.proportion, __ATOMIC_RELAXED);
   qos.diff = mmap_load_relaxed (&shared->diff);
   qos.timestamp = mmap_load_relaxed (&shared->timestamp);
-  __atomic_thread_fence (__ATOMIC_ACQUIRE);
+  mmap_fence_acquire ();
   /* It was being written: the next one will do. */
   if (mmap_load_relaxed (&shared->serial) != serial)
     return FALSE;

@@ -329,8 +329,12 @@ void mmap_producer_link_admit_locked (MmapProducerLink * link);
 
 void mmap_producer_clear_reports (MmapProducer * producer);
 
-/* Handles a message of a link that is up. FALSE: it was out of turn. */
+/* The same with what @message says of it. FALSE: it makes no sense. */
+gboolean mmap_producer_report_media_of_locked (MmapProducerLink * link,
+    const MmapMessage * message, GError ** error);
+
+/* Handles a message of a link that has answered. FALSE: it was out of turn, or makes no sense. */
 gboolean mmap_producer_link_handle_late_locked (MmapProducerLink * link,
-    const MmapMessage * message);
+    const MmapMessage * message, GError ** error);
 
 G_END_DECLS

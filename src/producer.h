@@ -134,8 +134,8 @@ typedef struct
  * MmapEvent:
  * @kind: an MmapEventKind; from MMAP_EVENT_GST on a GstEventType
  * @seqnum: GStreamer's sequence number, which crosses unchanged
- * @order: 0: for the links that are up. Else kept for later ones, too, which get the kept events in this order; an event of the same kind
- *     and name takes the place of an earlier one
+ * @order: 0: for the links that are up. Else kept for later ones, too, which get the kept events in this order; an event of the same
+ *     order, kind and name takes the place of an earlier one
  * @name: (nullable)
  * @data: (nullable): @size bytes, copied
  * @anchor, @latency: as in a frame's descriptor, for an event that stands for a frame; 0: unknown
@@ -240,7 +240,7 @@ void mmap_producer_push_flush (MmapProducer * producer, guint64 number,
 
 /* Sends a message to a link, or to all that are up (@link_id 0). A link that does not read its messages is ended.
  * @body: (transfer floating)
- * FALSE if there is no such link, or it was ended. */
+ * FALSE if there is no such link, or it was ended, or the message is longer than MMAP_CAPABILITIES_MAX_BYTES. */
 gboolean mmap_producer_send (MmapProducer * producer, guint32 link_id,
     MmapMessageKind kind, GVariant * body);
 
