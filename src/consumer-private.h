@@ -88,7 +88,7 @@ struct _MmapConsumer
   MmapConsumerLink *link;
   char *media;
   guint media_serial;           /* counts its changes */
-  guint told_serial;            /* of the last one that the producer was told of in the handshake */
+  guint told_serial;            /* of the last one that the producer was told of, in its first offer's answer or later */
   guint64 session;
   char *offer_file;
   guint64 offer_size;

@@ -34,14 +34,17 @@ wake_service (MmapConsumer * consumer)
   while (write (consumer->service_fd, &one, sizeof one) < 0 && errno == EINTR);
 }
 
-/* Returns: (transfer full) (nullable) */
+/* @events: what it is to be polled for
+ * Returns: (transfer full) (nullable) */
 static GSocket *
-dup_peer (MmapConsumer * consumer)
+dup_peer (MmapConsumer * consumer, short *events)
 {
   GSocket *peer;
 
   g_mutex_lock (&consumer->lock);
   peer = consumer->peer ? g_object_ref (consumer->peer) : NULL;
+  *events = consumer->told_serial == consumer->media_serial ? POLLIN :
+      POLLIN | POLLOUT;
   g_mutex_unlock (&consumer->lock);
   return peer;
 }
@@ -127,16 +130,46 @@ serve (MmapConsumer * consumer)
   return !stopped;
 }
 
+/* With the lock: it never waits, and nobody may close the socket meanwhile, or send something newer first. */
+static gboolean
+send_locked (MmapConsumer * consumer, MmapMessageKind kind, GVariant * body)
+{
+  return consumer->peer
+      && g_variant_get_size (body) <= MMAP_CAPABILITIES_MAX_BYTES
+      && mmap_message_send (consumer->peer, kind, body, NULL, 0, NULL);
+}
+
+/* Nothing if the producer knows. If the socket is full, the own thread tries again. */
+static void
+send_wishes_locked (MmapConsumer * consumer)
+{
+  g_autoptr (GVariant) wishes = NULL;
+  GVariantBuilder body;
+
+  if (consumer->told_serial == consumer->media_serial)
+    return;
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  if (consumer->media)
+    g_variant_builder_add (&body, "{sv}", "media",
+        g_variant_new_string (consumer->media));
+  wishes = g_variant_ref_sink (g_variant_builder_end (&body));
+  if (send_locked (consumer, MMAP_MESSAGE_WISHES, wishes))
+    consumer->told_serial = consumer->media_serial;
+  else if (consumer->peer)
+    wake_service (consumer);
+}
+
 static gpointer
 service_thread (gpointer data)
 {
   MmapConsumer *consumer = data;
 
   while (serve (consumer)) {
-    g_autoptr (GSocket) peer = dup_peer (consumer);
+    short events;
+    g_autoptr (GSocket) peer = dup_peer (consumer, &events);
     struct pollfd fds[2] = {
       {consumer->service_fd, POLLIN, 0},
-      {peer ? g_socket_get_fd (peer) : -1, POLLIN, 0},
+      {peer ? g_socket_get_fd (peer) : -1, events, 0},
     };
     guint64 value;
 
@@ -144,7 +177,13 @@ service_thread (gpointer data)
     if (fds[0].revents)
       while (read (consumer->service_fd, &value, sizeof value) < 0
           && errno == EINTR);
-    if (fds[1].revents && !mmap_consumer_receive_for_peer (consumer, peer))
+    if (fds[1].revents & POLLOUT) {
+      g_mutex_lock (&consumer->lock);
+      send_wishes_locked (consumer);
+      g_mutex_unlock (&consumer->lock);
+    }
+    if (fds[1].revents & ~POLLOUT
+        && !mmap_consumer_receive_for_peer (consumer, peer))
       mmap_consumer_close_peer (consumer, peer);
   }
   return NULL;
@@ -187,37 +226,13 @@ mmap_consumer_stop (MmapConsumer * consumer)
   g_queue_clear_full (&consumer->inbox, inbox_item_free);
 }
 
-/* With the lock: it never waits, and nobody may close the socket meanwhile, or send something newer first. */
-static gboolean
-send_locked (MmapConsumer * consumer, MmapMessageKind kind, GVariant * body)
-{
-  return consumer->peer
-      && g_variant_get_size (body) <= MMAP_CAPABILITIES_MAX_BYTES
-      && mmap_message_send (consumer->peer, kind, body, NULL, 0, NULL);
-}
-
-static void
-send_wishes_locked (MmapConsumer * consumer)
-{
-  g_autoptr (GVariant) wishes = NULL;
-  GVariantBuilder body;
-
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
-  if (consumer->media)
-    g_variant_builder_add (&body, "{sv}", "media",
-        g_variant_new_string (consumer->media));
-  wishes = g_variant_ref_sink (g_variant_builder_end (&body));
-  send_locked (consumer, MMAP_MESSAGE_WISHES, wishes);
-}
-
 void
 mmap_consumer_open_peer (MmapConsumer * consumer)
 {
   g_mutex_lock (&consumer->lock);
   g_set_object (&consumer->peer, consumer->socket);
   consumer->link_serial++;
-  if (consumer->told_serial != consumer->media_serial)
-    send_wishes_locked (consumer);
+  send_wishes_locked (consumer);
   g_mutex_unlock (&consumer->lock);
   wake_service (consumer);
 }

@@ -69,8 +69,13 @@ mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
   /* Whether the socket itself would block may be the other side's choice: of a pair it made both ends. */
   if (g_socket_send_message (socket, NULL, vectors, 2, &control,
           control ? 1 : 0, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, &cause) < 0) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
-        "The other side can't be reached: %s", cause->message);
+    gboolean full = g_error_matches (cause, G_IO_ERROR,
+        G_IO_ERROR_WOULD_BLOCK);
+
+    g_set_error (error, MMAP_ERROR,
+        full ? MMAP_ERROR_LIMIT : MMAP_ERROR_CLOSED, "The other side %s: %s",
+        full ? "does not read its messages" : "can't be reached",
+        cause->message);
     return FALSE;
   }
   return TRUE;

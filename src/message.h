@@ -43,7 +43,7 @@ typedef struct
 /* Sends one packet without blocking.
  * @body: (transfer floating): an a{sv}
  * @fds: (transfer none): @n_fds descriptors to pass, at most MMAP_MESSAGE_MAX_FDS
- * FALSE with MMAP_ERROR_CLOSED if the other side has gone or doesn't read. */
+ * FALSE with MMAP_ERROR_CLOSED if the other side has gone, MMAP_ERROR_LIMIT if it doesn't read. */
 gboolean mmap_message_send (GSocket * socket, MmapMessageKind kind,
     GVariant * body, const int *fds, guint n_fds, GError ** error);
 

@@ -90,7 +90,8 @@ mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
 
   if (link->state == LINK_ENDED)
     return;
-  if (reason) {
+  /* To leave is no cause, though it may be noticed first by who sends something. */
+  if (reason && !g_error_matches (reason, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
     producer->stats.failures[reason->code]++;
     mmap_producer_report_refusal_locked (producer, reason);
     mmap_message_send_refusal (link->socket, reason);
@@ -424,8 +425,6 @@ link_readable (GSocket * socket, GIOCondition condition, gpointer data)
   if (mmap_message_receive (socket, &message, &error)) {
     if (!link_handle_message (link, &message, &error))
       mmap_producer_link_end_locked (link, error);
-  } else if (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
-    mmap_producer_link_end_locked (link, NULL);
   } else if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
     mmap_producer_link_end_locked (link, error);
   }

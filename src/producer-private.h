@@ -255,7 +255,7 @@ gboolean mmap_producer_accept (GSocket * socket, GIOCondition condition,
 /* Sends the current region to a link that has said HELLO. */
 void mmap_producer_link_offer_locked (MmapProducerLink * link);
 
-/* Ends a link; what it held is free. @reason: (nullable): counted and sent to the consumer; %NULL: it just left. */
+/* Ends a link; what it held is free. @reason: (nullable): counted and sent to the consumer; %NULL or MMAP_ERROR_CLOSED: it just left. */
 void mmap_producer_link_end_locked (MmapProducerLink * link,
     const GError * reason);
 

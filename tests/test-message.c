@@ -220,7 +220,7 @@ test_send_to_nobody (void)
   pair_init (&pair);
   while (mmap_message_send (pair.here, MMAP_MESSAGE_ACCEPT, make_body (1000),
           NULL, 0, &error));
-  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED);
+  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT);
   g_clear_error (&error);
   g_assert_false (mmap_message_send (pair.here, MMAP_MESSAGE_ACCEPT,
           make_body (1), &no_fd, 1, &error));

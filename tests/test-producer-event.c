@@ -416,7 +416,7 @@ test_flush_full_socket (void)
     /* Only its socket fills up. */
     take (&bad, &event);
     mmap_producer_get_stats (producer, &stats);
-  } while (stats.failures[MMAP_ERROR_CLOSED] == 0);
+  } while (stats.failures[MMAP_ERROR_LIMIT] == 0);
   g_assert_cmpuint (mmap_producer_get_n_links (producer), ==, 1);
   push_ok (producer, 300, 0, NULL, "after");
   expect (&good, "after");

@@ -523,7 +523,7 @@ test_full_socket (void)
     expect_message (&good, MMAP_MESSAGE_EVENT, "x");
     mmap_producer_get_stats (scene.producer, &stats);
     n++;
-  } while (stats.failures[MMAP_ERROR_CLOSED] == 0);
+  } while (stats.failures[MMAP_ERROR_LIMIT] == 0);
   g_test_message ("%u messages", n);
   g_assert_cmpuint (n, >, 16);
   g_assert_cmpuint (mmap_producer_get_n_links (scene.producer), ==, 1);
