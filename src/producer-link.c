@@ -51,6 +51,7 @@ mmap_producer_link_unref (MmapProducerLink * link)
   g_clear_pointer (&link->link, mmap_link_free);
   g_clear_object (&link->socket);
   g_free (link->media);
+  g_clear_error (&link->refusal);
   g_free (link);
 }
 
@@ -461,6 +462,14 @@ link_attach (GSource * source, GSourceFunc callback, MmapProducerLink * link)
   g_source_attach (source, link->producer->context);
 }
 
+void
+mmap_producer_link_set_timeout_locked (MmapProducerLink * link,
+    guint interval_ms, GSourceFunc callback)
+{
+  link->timeout = g_timeout_source_new (interval_ms);
+  link_attach (link->timeout, callback, link);
+}
+
 MmapProducerLink *
 mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
     GError ** error)
@@ -492,8 +501,8 @@ mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
   producer->links[slot] = link;
   link->source = g_socket_create_source (socket, G_IO_IN, NULL);
   link_attach (link->source, G_SOURCE_FUNC (link_readable), link);
-  link->timeout = g_timeout_source_new (HANDSHAKE_TIMEOUT_MS);
-  link_attach (link->timeout, link_timed_out, link);
+  mmap_producer_link_set_timeout_locked (link, HANDSHAKE_TIMEOUT_MS,
+      link_timed_out);
   mmap_producer_link_update_entry_locked (link);
   return link;
 }

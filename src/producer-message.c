@@ -14,6 +14,10 @@
 
 #include <math.h>
 
+/* How long a consumer that is to be refused has for its last frames, and how often it is looked whether it is done; chosen, untuned. */
+#define DRAIN_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define DRAIN_INTERVAL_MS 5
+
 static void
 report_free (gpointer data)
 {
@@ -233,7 +237,7 @@ mmap_producer_link_set_state_locked (MmapProducerLink * link, LinkState state,
   set_bit (&producer->up, link, state == LINK_UP);
   set_bit (&producer->ready, link, state == LINK_UP && ready);
   set_bit (&producer->waiting, link, state == LINK_ANSWERED
-      || (state == LINK_UP && !ready));
+      || (state == LINK_UP && !ready && !link->refusal));
 }
 
 void
@@ -298,6 +302,42 @@ mmap_producer_refuse (MmapProducer * producer, guint32 link_id,
   link = mmap_producer_find_link_locked (producer, link_id);
   if (link)
     mmap_producer_link_end_locked (link, reason);
+  mmap_producer_unlock (producer);
+}
+
+static gboolean
+refuse_if_drained (gpointer data)
+{
+  MmapProducerLink *link = data;
+  MmapProducer *producer = link->producer;
+
+  g_mutex_lock (&producer->lock);
+  mmap_producer_collect_locked (producer);
+  if (link->held == 0 || g_get_monotonic_time () >= link->refuse_by)
+    mmap_producer_link_end_locked (link, link->refusal);
+  mmap_producer_unlock (producer);
+  return G_SOURCE_CONTINUE;
+}
+
+void
+mmap_producer_refuse_later (MmapProducer * producer, guint32 link_id,
+    const GError * reason)
+{
+  MmapProducerLink *link;
+
+  g_mutex_lock (&producer->lock);
+  mmap_producer_collect_locked (producer);
+  link = mmap_producer_find_link_locked (producer, link_id);
+  if (link && link->held == 0) {
+    mmap_producer_link_end_locked (link, reason);
+  } else if (link && !link->refusal) {
+    link->refusal = g_error_copy (reason);
+    link->refuse_by = g_get_monotonic_time () + DRAIN_TIMEOUT_US;
+    mmap_producer_link_set_state_locked (link, LINK_UP, FALSE);
+    mmap_producer_link_set_timeout_locked (link, DRAIN_INTERVAL_MS,
+        refuse_if_drained);
+    mmap_producer_touch_locked (producer);
+  }
   mmap_producer_unlock (producer);
 }
 

@@ -112,7 +112,9 @@ typedef struct
   guint32 uid;
   GSocket *socket;
   GSource *source;
-  GSource *timeout;
+  GSource *timeout;             /* of the handshake, or of a refusal that waits */
+  GError *refusal;              /* see mmap_producer_refuse_later() */
+  gint64 refuse_by;             /* monotonic, microseconds */
   MmapLink *link;               /* NULL until the first offer */
   GQueue offers;                /* MmapPendingOffer, oldest first: not answered yet */
   guint32 offered_region_id;    /* of the newest offer */
@@ -254,6 +256,10 @@ gboolean mmap_producer_accept (GSocket * socket, GIOCondition condition,
 
 /* Sends the current region to a link that has said HELLO. */
 void mmap_producer_link_offer_locked (MmapProducerLink * link);
+
+/* Calls @callback with the link, each @interval_ms, from the service thread, until the link ends. */
+void mmap_producer_link_set_timeout_locked (MmapProducerLink * link,
+    guint interval_ms, GSourceFunc callback);
 
 /* Ends a link; what it held is free. @reason: (nullable): counted and sent to the consumer; %NULL or MMAP_ERROR_CLOSED: it just left. */
 void mmap_producer_link_end_locked (MmapProducerLink * link,

@@ -269,6 +269,10 @@ gboolean mmap_producer_accept_answer (MmapProducer * producer,
 void mmap_producer_refuse (MmapProducer * producer, guint32 link_id,
     const GError * reason);
 
+/* The same once it has given back all that was published on it, 5 s from now at the latest; meanwhile nothing more is. */
+void mmap_producer_refuse_later (MmapProducer * producer, guint32 link_id,
+    const GError * reason);
+
 /* Returns: whether a consumer has written a QoS event since the last call; @qos: that of the one that is latest in its work. Checked: finite,
  * at least 0. */
 gboolean mmap_producer_take_qos (MmapProducer * producer, MmapQos * qos);

@@ -417,6 +417,64 @@ test_refuse (void)
   scene_end (&scene);
 }
 
+/* It has time for what it was given before. */
+static void
+test_refuse_later (void)
+{
+  g_autoptr (GError) reason = g_error_new (MMAP_ERROR,
+      MMAP_ERROR_NOT_NEGOTIATED, "not that");
+  MmapProducerStats stats;
+  MmapDescriptor frame;
+  RawConsumer raw;
+  Scene scene;
+
+  scene_begin (&scene, TRUE, MIB);
+  bring_up (&scene, &raw);
+  scene_expect (&scene, " hello-1-m answered-1-m links-1");
+  publish_frame (scene.producer, 1, 64);
+  mmap_producer_refuse_later (scene.producer, 1, reason);
+  mmap_producer_refuse_later (scene.producer, 1, reason);
+  mmap_producer_refuse_later (scene.producer, 2, reason);
+  /* Nothing brings it back. */
+  raw_send_message (raw.socket, MMAP_MESSAGE_WISHES, NULL);
+  scene_expect (&scene, " answered-1-any");
+  g_assert_cmpuint (mmap_producer_get_n_ready (scene.producer), ==, 0);
+  g_assert_cmpuint (mmap_producer_get_n_waiting (scene.producer), ==, 0);
+  publish_frame (scene.producer, 2, 64);
+  g_assert_cmpuint (raw.link->area->frame_head, ==, 1);
+  g_usleep (20000);
+  g_assert_false (has_message (&raw));
+  g_assert_cmpint (mmap_ring_peek (&raw.link->frames, &frame), ==,
+      MMAP_RING_OK);
+  g_assert_cmpint (mmap_ring_pop (&raw.link->frames), ==, MMAP_RING_OK);
+  g_assert_cmpint (mmap_ring_push (&raw.link->releases, &frame.id), ==,
+      MMAP_RING_OK);
+  raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
+  scene_expect (&scene, " refused-not-negotiated left-1 links-0");
+  raw_clear (&raw);
+
+  /* One that holds nothing, at once; one that never gives back, in the end. */
+  bring_up (&scene, &raw);
+  mmap_producer_refuse_later (scene.producer, 2, reason);
+  raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
+  raw_clear (&raw);
+  bring_up (&scene, &raw);
+  publish_frame (scene.producer, 3, 64);
+  mmap_producer_refuse_later (scene.producer, 3, reason);
+  raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
+  raw_clear (&raw);
+  mmap_producer_get_stats (scene.producer, &stats);
+  g_assert_cmpuint (stats.failures[MMAP_ERROR_NOT_NEGOTIATED], ==, 3);
+  check_all_free (scene.producer);
+  /* One that leaves meanwhile. */
+  bring_up (&scene, &raw);
+  publish_frame (scene.producer, 4, 64);
+  mmap_producer_refuse_later (scene.producer, 4, reason);
+  raw_clear (&raw);
+  wait_for_links (scene.producer, 0);
+  scene_end (&scene);
+}
+
 /* What it holds, it still gives back. */
 static void
 test_suspended_releases (void)
@@ -866,6 +924,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer-message/no-callbacks", test_no_callbacks);
   leak_check_add_test ("/producer-message/states", test_states);
   leak_check_add_test ("/producer-message/refuse", test_refuse);
+  leak_check_add_test ("/producer-message/refuse-later", test_refuse_later);
   leak_check_add_test ("/producer-message/suspended-releases",
       test_suspended_releases);
   leak_check_add_test ("/producer-message/send", test_send);
