@@ -118,7 +118,8 @@ refuse (GstMmapConsumers * self, guint32 link_id, GstCaps * wish,
       "consumer's pipeline does not accept: convert on either side. It accepts %s",
       sent, accepted);
 
-  mmap_producer_refuse (self->producer, link_id, error);
+  /* What it has got already, it accepts. */
+  mmap_producer_refuse_later (self->producer, link_id, error);
 }
 
 static void
@@ -191,7 +192,7 @@ case_close (GstMmapConsumers * self, Case * c, gboolean possible)
   wish = gst_mmap_wishes_find (&self->wishes, c->link_id);
   /* If anything has changed meanwhile, then whoever changed it decides. */
   if (wish && !self->changing && self->caps == c->stream
-      && wish->caps == c->wish) {
+      && wish->caps == c->wish && wish->unfit_since == 0) {
     wish->counts = possible;
     impossible = !possible && wish->answered;
     ask = possible && self->caps;
@@ -220,7 +221,9 @@ judge (GstMmapConsumers * self, guint32 link_id)
 
   if (!case_open (self, link_id, &c))
     return;
-  if (!c.stream && gst_caps_is_any (c.wish))
+  if (gst_caps_is_empty (c.wish))
+    possible = FALSE;
+  else if (!c.stream && gst_caps_is_any (c.wish))
     possible = TRUE;
   else if (!gst_pad_is_linked (self->pad))
     possible = !c.stream;
@@ -242,12 +245,10 @@ gst_mmap_consumers_accepts (GstMmapConsumers * self, guint32 link_id,
 {
   GstCaps *caps = gst_mmap_caps_from_string (media);
 
-  if (!caps || gst_caps_is_empty (caps)) {
-    g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_MESSAGE,
-        "The consumer's media caps %s", caps ? "are EMPTY: link its source pad"
-        : "can't be parsed");
+  if (!caps) {
+    g_autoptr (GError) error = g_error_new_literal (MMAP_ERROR,
+        MMAP_ERROR_MESSAGE, "The consumer's media caps can't be parsed");
 
-    gst_clear_caps (&caps);
     mmap_producer_refuse (self->producer, link_id, error);
     return;
   }
@@ -274,11 +275,8 @@ gst_mmap_consumers_get_caps (GstMmapConsumers * self, GstCaps * filter)
   GstCaps *caps;
 
   g_mutex_lock (&self->lock);
-  caps = gst_mmap_wishes_intersect (&self->wishes, 0);
+  caps = gst_mmap_wishes_offer (&self->wishes, filter);
   g_mutex_unlock (&self->lock);
-  if (filter)
-    gst_caps_take (&caps, gst_caps_intersect_full (filter, caps,
-            GST_CAPS_INTERSECT_FIRST));
   return caps;
 }
 

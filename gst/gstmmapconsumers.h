@@ -68,7 +68,7 @@ void gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
     MmapMessageKind kind, GVariant * body);
 
 /* @filter: (nullable)
- * Returns: (transfer full): what all consumers accept; ANY if there is none */
+ * Returns: (transfer full): what all consumers accept; ANY if there is none. Of @filter, something is left in any case. */
 GstCaps *gst_mmap_consumers_get_caps (GstMmapConsumers * self,
     GstCaps * filter);
 

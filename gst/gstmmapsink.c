@@ -662,12 +662,52 @@ gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps)
   return flow == GST_FLOW_OK;
 }
 
+/* Of the pads of an element. */
+typedef struct
+{
+  gboolean any;
+  gboolean fed;
+} Feed;
+
+static gboolean is_fed (GstPad * pad);
+
+static void
+look_at_feed (const GValue * item, gpointer data)
+{
+  Feed *feed = data;
+
+  feed->any = TRUE;
+  feed->fed = feed->fed || is_fed (g_value_get_object (item));
+}
+
+/* Whether the way upstream from @pad, a sink pad, ends at a source, and not where nothing is linked yet. */
+static gboolean
+is_fed (GstPad * pad)
+{
+  g_autoptr (GstPad) peer = gst_pad_get_peer (pad);
+  GstIterator *pads = peer ? gst_pad_iterate_internal_links (peer) : NULL;
+  Feed feed = { FALSE, FALSE };
+
+  if (pads) {
+    while (gst_iterator_foreach (pads, look_at_feed,
+            &feed) == GST_ITERATOR_RESYNC) {
+      gst_iterator_resync (pads);
+      feed.any = FALSE;
+    }
+    gst_iterator_free (pads);
+  }
+  return peer && (feed.fed || !feed.any);
+}
+
 static GstCaps *
 gst_mmap_sink_get_caps (GstBaseSink * sink, GstCaps * filter)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
   GstCaps *caps = NULL;
 
+  /* Whether two elements can be linked is not for consumers to decide: they are asked for once there is a source. */
+  if (!is_fed (GST_BASE_SINK_PAD (self)))
+    return filter ? gst_caps_ref (filter) : gst_caps_new_any ();
   GST_OBJECT_LOCK (self);
   if (self->consumers)
     caps = gst_mmap_consumers_get_caps (self->consumers, filter);

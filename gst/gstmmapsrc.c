@@ -136,6 +136,7 @@ struct _GstMmapSrc
   gint n_seeks;                 /* atomic: threads that wait for the producer to seek */
   gint stopping;                /* atomic */
   guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
+  GMutex wishes_lock;           /* from the question downstream until the answer is told */
 
   gboolean downstream_has_video_meta;
   GstMmapNeeds needs;           /* that the producer was told of */
@@ -212,16 +213,20 @@ asked (gpointer user_data)
 {
   GstMmapSrc *self = user_data;
   MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
-  GstCaps *caps = gst_pad_peer_query_caps (GST_BASE_SRC_PAD (self), NULL);
-  g_autofree gchar *media = gst_caps_is_any (caps) ? NULL :
-      gst_caps_to_string (caps);
+  g_autofree gchar *media = NULL;
+  GstCaps *caps;
 
+  if (!consumer)
+    return;
+  g_mutex_lock (&self->wishes_lock);
+  caps = gst_pad_peer_query_caps (GST_BASE_SRC_PAD (self), NULL);
   GST_DEBUG_OBJECT (self, "downstream accepts %" GST_PTR_FORMAT, caps);
+  if (!gst_caps_is_any (caps))
+    media = gst_caps_to_string (caps);
   gst_caps_unref (caps);
-  if (consumer) {
-    mmap_consumer_set_media (consumer, media);
-    mmap_consumer_unref (consumer);
-  }
+  mmap_consumer_set_media (consumer, media);
+  g_mutex_unlock (&self->wishes_lock);
+  mmap_consumer_unref (consumer);
 }
 
 /* Returns: (transfer full): the pipeline */
@@ -1371,6 +1376,7 @@ gst_mmap_src_finalize (GObject * object)
   gst_clear_caps (&self->accept);
   g_free (self->socket_path);
   g_mutex_clear (&self->flush_lock);
+  g_mutex_clear (&self->wishes_lock);
   g_cond_clear (&self->flush_cond);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
@@ -1508,6 +1514,7 @@ gst_mmap_src_init (GstMmapSrc * self)
 
   self->spin_time = MMAP_SPIN_ADAPTIVE;
   g_mutex_init (&self->flush_lock);
+  g_mutex_init (&self->wishes_lock);
   g_cond_init (&self->flush_cond);
   gst_pad_add_probe (GST_BASE_SRC_PAD (self),
       GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH,

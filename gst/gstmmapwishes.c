@@ -57,6 +57,11 @@ gst_mmap_wishes_set (GstMmapWishes * self, guint32 link_id, GstCaps * caps)
     wish->link_id = link_id;
     gst_mmap_needs_init (&wish->needs);
   }
+  /* Said again, with the answer: what was decided stays decided. */
+  if (wish->caps && gst_caps_is_strictly_equal (wish->caps, caps)) {
+    gst_caps_unref (caps);
+    return wish;
+  }
   gst_caps_take (&wish->caps, caps);
   wish->counts = FALSE;
   wish->unfit_since = 0;
@@ -102,6 +107,27 @@ gst_mmap_wishes_sum_needs (GstMmapWishes * self, GstMmapNeeds * needs)
     gst_mmap_needs_add (needs, &wish->needs);
     needs->crop = needs->crop && wish->needs.crop;
   }
+}
+
+GstCaps *
+gst_mmap_wishes_offer (GstMmapWishes * self, GstCaps * filter)
+{
+  GstCaps *all = filter ? gst_caps_ref (filter) : gst_caps_new_any ();
+  guint i;
+
+  for (i = 0; i < self->wishes->len; i++) {
+    const GstMmapWish *wish = &g_array_index (self->wishes, GstMmapWish, i);
+    GstCaps *both;
+
+    if (!wish->counts)
+      continue;
+    both = gst_caps_intersect_full (all, wish->caps, GST_CAPS_INTERSECT_FIRST);
+    if (gst_caps_is_empty (both))
+      gst_caps_unref (both);
+    else
+      gst_caps_take (&all, both);
+  }
+  return all;
 }
 
 gboolean

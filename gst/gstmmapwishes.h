@@ -44,7 +44,7 @@ void gst_mmap_wishes_init (GstMmapWishes * self);
 void gst_mmap_wishes_clear (GstMmapWishes * self);
 
 /* @caps: (transfer full)
- * Returns: (transfer none): valid until the next change */
+ * Returns: (transfer none): valid until the next change; undecided, unless it says the same as before */
 GstMmapWish *gst_mmap_wishes_set (GstMmapWishes * self, guint32 link_id,
     GstCaps * caps);
 void gst_mmap_wishes_remove (GstMmapWishes * self, guint32 link_id);
@@ -58,6 +58,10 @@ GstCaps *gst_mmap_wishes_intersect (GstMmapWishes * self, guint32 link_id);
 
 /* What meets the needs of all. */
 void gst_mmap_wishes_sum_needs (GstMmapWishes * self, GstMmapNeeds * needs);
+
+/* Returns: (transfer full): what upstream is asked for, of @filter (nullable: ANY): what all that count accept. Who would leave nothing
+ *     of it is left out, the youngest first: a consumer that can't be satisfied must not stop upstream. */
+GstCaps *gst_mmap_wishes_offer (GstMmapWishes * self, GstCaps * filter);
 
 /* Returns: whether the stream's caps don't fit a consumer */
 gboolean gst_mmap_wishes_has_unfit (GstMmapWishes * self);
