@@ -111,8 +111,7 @@ refuse (GstMmapConsumers * self, guint32 link_id, GstCaps * wish,
     GstCaps * stream)
 {
   g_autofree gchar *accepted = gst_caps_to_string (wish);
-  g_autofree gchar *sent = stream ? gst_caps_to_string (stream) :
-      g_strdup ("not known yet, but nothing");
+  g_autofree gchar *sent = gst_caps_to_string (stream);
   g_autoptr (GError) error = g_error_new (MMAP_ERROR,
       MMAP_ERROR_NOT_NEGOTIATED, "The producer's stream is %s, which the "
       "consumer's pipeline does not accept: convert on either side. It accepts %s",
@@ -194,7 +193,8 @@ case_close (GstMmapConsumers * self, Case * c, gboolean possible)
   if (wish && !self->changing && self->caps == c->stream
       && wish->caps == c->wish && wish->unfit_since == 0) {
     wish->counts = possible;
-    impossible = !possible && wish->answered;
+    /* Before there are caps it waits for them: they may fit after all, and it is to hear what they are. */
+    impossible = !possible && wish->answered && self->caps;
     ask = possible && self->caps;
     if (ask) {
       wish->unfit_since = g_get_monotonic_time ();
@@ -232,9 +232,9 @@ judge (GstMmapConsumers * self, guint32 link_id)
         && upstream_can (self, c.wanted);
   if (case_close (self, &c, possible)) {
     GST_INFO_OBJECT (self->pad, "a consumer wants %" GST_PTR_FORMAT, c.wish);
-    /* A frame may be waiting for a consumer: this one won't take it. */
-    mmap_producer_poke (self->producer);
     gst_pad_push_event (self->pad, gst_event_new_reconfigure ());
+    /* A frame may be waiting for a consumer: this one won't take it. The next has other caps. */
+    mmap_producer_poke (self->producer);
   }
   case_clear (&c);
 }

@@ -338,6 +338,8 @@ check_late_link (const char *upstream, const char *between, const char *format)
   pipe_play (producer);
   if (!fits)
     assert_refused (consumer, "format=(string)I420", "format=(string)NV12");
+  else
+    pipe_wait_frames (consumer, 1);
   pipe_play (other);
   if (fits)
     pipe_wait_eos (consumer);
