@@ -14,8 +14,10 @@
 
 #include <math.h>
 
-/* How long a consumer that is to be refused has for its last frames, and how often it is looked whether it is done; chosen, untuned. */
+/* How long a consumer that is to be refused has to read its last frames; then to give them back, though most sinks keep one for ever; and
+ * how often it is looked whether it is done. Chosen, untuned. */
 #define DRAIN_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define HOLD_TIMEOUT_US (G_USEC_PER_SEC / 5)
 #define DRAIN_INTERVAL_MS 5
 
 static void
@@ -310,10 +312,14 @@ refuse_if_drained (gpointer data)
 {
   MmapProducerLink *link = data;
   MmapProducer *producer = link->producer;
+  gint64 now = g_get_monotonic_time ();
 
   g_mutex_lock (&producer->lock);
   mmap_producer_collect_locked (producer);
-  if (link->held == 0 || g_get_monotonic_time () >= link->refuse_by)
+  if (link->state != LINK_ENDED && mmap_ring_is_read (&link->link->frames)
+      && mmap_ring_is_read (&link->link->events))
+    link->refuse_by = MIN (link->refuse_by, now + HOLD_TIMEOUT_US);
+  if (link->held == 0 || now >= link->refuse_by)
     mmap_producer_link_end_locked (link, link->refusal);
   mmap_producer_unlock (producer);
   return G_SOURCE_CONTINUE;

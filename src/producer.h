@@ -269,7 +269,8 @@ gboolean mmap_producer_accept_answer (MmapProducer * producer,
 void mmap_producer_refuse (MmapProducer * producer, guint32 link_id,
     const GError * reason);
 
-/* The same once it has given back all that was published on it, 5 s from now at the latest; meanwhile nothing more is. */
+/* The same once it has given back all that was published on it, 200 ms after it has read the last of it, 5 s from now at the latest;
+ * meanwhile nothing more is. */
 void mmap_producer_refuse_later (MmapProducer * producer, guint32 link_id,
     const GError * reason);
 

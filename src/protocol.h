@@ -196,7 +196,7 @@ typedef enum
   MMAP_EVENT_SEGMENT = 2,       /* payload: MmapSegment */
   MMAP_EVENT_EOS = 3,           /* no payload */
   MMAP_EVENT_FLUSH = 4,         /* no payload: all that came before it, but caps, is dropped. Told of by a message, too. */
-  MMAP_EVENT_GST = 256,         /* from here on: a GstEventType. Payload: its structure as a string, no terminator; may be empty */
+  MMAP_EVENT_GST = 256,         /* from here on: a GstEventType. Payload: what it says, an a{sv} in normal form */
 } MmapEventKind;
 
 /* Payload of MMAP_EVENT_SEGMENT: the fields of GstSegment. */

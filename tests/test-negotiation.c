@@ -16,7 +16,7 @@
 
 /* Any raw video, of a size at which a conversion costs little. */
 #define SOURCE "videotestsrc name=source pattern=ball num-buffers=%u ! " \
-  "video/x-raw,width=64,height=48,framerate=25/1 ! "
+  "video/x-raw,width=64,height=48,framerate=100/1 ! "
 #define CONVERTS SOURCE "videoconvert ! "
 /* What isn't live plays at its own speed: frames come one by one. */
 #define SINK "mmapsink name=sink socket-path=%s "
@@ -164,7 +164,7 @@ assert_complete (Pipe * consumer, guint first, guint n)
   g_assert_cmpuint (consumer->frames->len, ==, n - first);
   for (i = first; i < n; i++)
     g_assert_cmpuint (pipe_get_frame (consumer, i - first)->pts, ==,
-        i * GST_SECOND / 25);
+        i * GST_SECOND / 100);
 }
 
 static void

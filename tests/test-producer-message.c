@@ -427,6 +427,7 @@ test_refuse_later (void)
   MmapDescriptor frame;
   RawConsumer raw;
   Scene scene;
+  guint i;
 
   scene_begin (&scene, TRUE, MIB);
   bring_up (&scene, &raw);
@@ -453,23 +454,27 @@ test_refuse_later (void)
   scene_expect (&scene, " refused-not-negotiated left-1 links-0");
   raw_clear (&raw);
 
-  /* One that holds nothing, at once; one that never gives back, in the end. */
+  /* One that holds nothing, at once; one that keeps what it has read, or never reads, in the end. */
   bring_up (&scene, &raw);
   mmap_producer_refuse_later (scene.producer, 2, reason);
   raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
   raw_clear (&raw);
-  bring_up (&scene, &raw);
-  publish_frame (scene.producer, 3, 64);
-  mmap_producer_refuse_later (scene.producer, 3, reason);
-  raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
-  raw_clear (&raw);
+  for (i = 3; i <= 4; i++) {
+    bring_up (&scene, &raw);
+    publish_frame (scene.producer, i, 64);
+    if (i == 3)
+      g_assert_cmpint (mmap_ring_pop (&raw.link->frames), ==, MMAP_RING_OK);
+    mmap_producer_refuse_later (scene.producer, i, reason);
+    raw_expect_refusal (&raw, MMAP_ERROR_NOT_NEGOTIATED, "not that");
+    raw_clear (&raw);
+  }
   mmap_producer_get_stats (scene.producer, &stats);
-  g_assert_cmpuint (stats.failures[MMAP_ERROR_NOT_NEGOTIATED], ==, 3);
+  g_assert_cmpuint (stats.failures[MMAP_ERROR_NOT_NEGOTIATED], ==, 4);
   check_all_free (scene.producer);
   /* One that leaves meanwhile. */
   bring_up (&scene, &raw);
-  publish_frame (scene.producer, 4, 64);
-  mmap_producer_refuse_later (scene.producer, 4, reason);
+  publish_frame (scene.producer, 5, 64);
+  mmap_producer_refuse_later (scene.producer, 5, reason);
   raw_clear (&raw);
   wait_for_links (scene.producer, 0);
   scene_end (&scene);
