@@ -51,6 +51,26 @@ def code(text):
     return re.findall(r"`([^`]+)`", text)
 
 
+def type_name(pspec):
+    """As the tables have it."""
+    for kind, name in (GObject.TYPE_ENUM, "enum"), (GObject.TYPE_FLAGS, "flags"):
+        if pspec.value_type.is_a(kind):
+            return name
+    return TYPES[pspec.value_type.name]
+
+
+def nicks(pspec):
+    """The names of all flags that a property can have."""
+    return [value.value_nicks[0] for _, value in sorted(type(pspec.default_value).__flags_values__.items())]
+
+
+def every_flag(pspec):
+    value = 0
+    for flag in type(pspec.default_value).__flags_values__:
+        value |= flag
+    return value
+
+
 class ElementTest:
     name = None
 
@@ -67,11 +87,15 @@ class ElementTest:
 
     def describe(self, pspec):
         """Type and default, as the table has them, but for a unit."""
-        name = TYPES[pspec.value_type.name]
+        name = type_name(pspec)
         if not pspec.flags & GObject.ParamFlags.WRITABLE:
             return name, "read-only"
         default = pspec.default_value
         self.assertEqual(self.element.get_property(pspec.name), default, f"of a new element: {pspec.name}")
+        if name == "enum":
+            return name, default.value_nick
+        if name == "flags":
+            return name, "all" if default == every_flag(pspec) else "+".join(default.value_nicks) or "none"
         return name, "none" if default is None else str(default).lower() if name == "boolean" else str(default)
 
     def test_types_and_defaults(self):
@@ -88,6 +112,13 @@ class ElementTest:
                 if writable_number:
                     self.assertRegex(pspec.blurb, UNITS[unit])
                     self.assertRegex(pspec.blurb, rf"(?<![-\w]){re.escape(default)}(?!\w)", "says what the default means")
+
+    def test_flags(self):
+        # The row names each of them.
+        meanings = {code(row[0])[0]: code(row[2]) for row in table(self.section, "property")}
+        for name, pspec in self.properties.items():
+            if type_name(pspec) == "flags":
+                self.assertEqual(nicks(pspec), meanings.get(name), name)
 
     def test_stats(self):
         stats = self.element.get_property("stats")

@@ -438,6 +438,7 @@ test_filter_changes (void)
   watch (producer, &reconfigures);
   pipe_set_state (producer, GST_STATE_PLAYING);
   pipe_play (other);
+  pipe_wait_frames (other, 1);
   pipe_play (consumer);
   pipe_wait_frames (consumer, 3);
   g_assert_cmpint (g_atomic_int_get (&reconfigures), ==, 0);
@@ -473,6 +474,7 @@ test_filter_changes_in_vain (void)
 
   pipe_set_state (producer, GST_STATE_PLAYING);
   pipe_play (other);
+  pipe_wait_frames (other, 1);
   pipe_play (consumer);
   pipe_wait_frames (consumer, 3);
   set_filter (consumer, NV12);
@@ -496,6 +498,7 @@ test_upstream_changes (void)
 
   pipe_set_state (producer, GST_STATE_PLAYING);
   pipe_play (other);
+  pipe_wait_frames (other, 1);
   pipe_play (consumer);
   pipe_wait_frames (consumer, 3);
   set_filter (producer, I420);
