@@ -872,10 +872,14 @@ static gpointer
 unblock_later (gpointer data)
 {
   Scene *scene = data;
+  gboolean stopped;
 
   scene_wait_blocked (scene);
-  while (!g_atomic_int_get (&scene->consumer->stopped))
-    g_usleep (100);
+  do {
+    g_mutex_lock (&scene->consumer->lock);
+    stopped = scene->consumer->stopped;
+    g_mutex_unlock (&scene->consumer->lock);
+  } while (!stopped);
   scene_set_block (scene, FALSE);
   return NULL;
 }
