@@ -209,11 +209,13 @@ lookup_structure (GVariant * dict, GstStructure ** structure)
 static GstClockTime
 add_shift (GstClockTime time, GstClockTimeDiff shift)
 {
+  GstClockTime back = 0 - (guint64) shift;
+
   if (!GST_CLOCK_TIME_IS_VALID (time))
     return time;
-  if (shift < 0 && time < (GstClockTime) - shift)
-    return 0;
-  return time + shift;
+  if (shift < 0)
+    return time > back ? time - back : 0;
+  return time + MIN ((GstClockTime) shift, GST_CLOCK_TIME_NONE - 1 - time);
 }
 
 static GstClockTime
@@ -272,11 +274,39 @@ toc_to_variant (GstToc * toc)
       string ? string : "", &entries);
 }
 
+/* Whether this process knows the tag, and each of its values has the type that goes with it. */
+static gboolean
+tag_makes_sense (GQuark field, GValue * value, gpointer data)
+{
+  const char *tag = g_quark_to_string (field);
+  gboolean sound = gst_tag_exists (tag);
+  guint i;
+
+  if (sound && GST_VALUE_HOLDS_LIST (value)) {
+    sound = gst_tag_is_fixed (tag) == FALSE;
+    for (i = 0; sound && i < gst_value_list_get_size (value); i++)
+      sound = G_VALUE_HOLDS (gst_value_list_get_value (value, i),
+          gst_tag_get_type (tag));
+  } else if (sound) {
+    sound = G_VALUE_HOLDS (value, gst_tag_get_type (tag));
+  }
+  if (!sound)
+    GST_INFO ("tag %s of type %s is dropped", tag, G_VALUE_TYPE_NAME (value));
+  return sound;
+}
+
+/* As gst_tag_list_new_from_string(), which believes what it is told. */
 static GstTagList *
 tags_from_string (const char *string)
 {
-  return *string && !gst_mmap_string_is_deep (string) ?
-      gst_tag_list_new_from_string (string) : NULL;
+  g_autoptr (GstStructure) tags = gst_mmap_structure_from_string (string);
+  g_autofree gchar *sound = NULL;
+
+  if (!tags || !gst_structure_has_name (tags, "taglist"))
+    return NULL;
+  gst_structure_filter_and_map_in_place (tags, tag_makes_sense, NULL);
+  sound = gst_structure_to_string (tags);
+  return gst_tag_list_new_from_string (sound);
 }
 
 /* GVariant's own limit on nesting ends the recursion. NULL if it makes no sense. */
@@ -485,7 +515,8 @@ gap_from_dict (GVariant * dict)
     return NULL;
   event = gst_event_new_gap (timestamp, lookup_time (dict, "duration", 0));
   g_variant_lookup (dict, "flags", "u", &flags);
-  gst_event_set_gap_flags (event, flags & GST_GAP_FLAG_MISSING_DATA);
+  if (flags & GST_GAP_FLAG_MISSING_DATA)
+    gst_event_set_gap_flags (event, GST_GAP_FLAG_MISSING_DATA);
   return event;
 }
 
@@ -530,6 +561,15 @@ protection_to_dict (GstEvent * event, GVariantDict * dict)
   }
 }
 
+/* Whether it can be a part of the name of a structure. */
+static gboolean
+is_name (const char *string)
+{
+  while (g_ascii_isalnum (*string) || (*string && strchr ("/-_.:+", *string)))
+    string++;
+  return *string == '\0';
+}
+
 static GstEvent *
 protection_from_dict (GVariant * dict)
 {
@@ -544,8 +584,11 @@ protection_from_dict (GVariant * dict)
   if (!data || !g_variant_lookup (dict, "system-id", "&s", &system_id))
     return NULL;
   g_variant_lookup (dict, "origin", "&s", &origin);
+  /* GStreamer names the event after both. */
+  if (!is_name (system_id) || (origin && !is_name (origin)))
+    return NULL;
   bytes = g_variant_get_fixed_array (data, &n, 1);
-  buffer = gst_buffer_new_memdup (bytes, n);
+  buffer = n > 0 ? gst_buffer_new_memdup (bytes, n) : gst_buffer_new ();
   event = gst_event_new_protection (system_id, buffer, origin);
   gst_buffer_unref (buffer);
   return event;
@@ -574,6 +617,14 @@ seek_to_dict (GstEvent * event, GVariantDict * dict)
   g_variant_dict_insert (dict, "trickmode-interval", "t", interval);
 }
 
+/* It changes the rate, and nothing else. */
+static gboolean
+is_instant_rate_change (guint32 flags, guint32 start_type, guint32 stop_type)
+{
+  return start_type == GST_SEEK_TYPE_NONE && stop_type == GST_SEEK_TYPE_NONE
+      && !(flags & GST_SEEK_FLAG_FLUSH);
+}
+
 static GstEvent *
 seek_from_dict (GVariant * dict)
 {
@@ -592,7 +643,9 @@ seek_from_dict (GVariant * dict)
       || !g_variant_lookup (dict, "stop-type", "u", &stop_type)
       || !g_variant_lookup (dict, "stop", "x", &stop)
       || rate == 0.0 || !isfinite (rate) || start_type > GST_SEEK_TYPE_END
-      || stop_type > GST_SEEK_TYPE_END)
+      || stop_type > GST_SEEK_TYPE_END
+      || ((flags & GST_SEEK_FLAG_INSTANT_RATE_CHANGE)
+          && !is_instant_rate_change (flags, start_type, stop_type)))
     return NULL;
   event = gst_event_new_seek (rate, format, flags, start_type, start, stop_type,
       stop);
@@ -630,7 +683,7 @@ step_from_dict (GVariant * dict)
       || !g_variant_lookup (dict, "rate", "d", &rate)
       || !g_variant_lookup (dict, "flush", "b", &flush)
       || !g_variant_lookup (dict, "intermediate", "b", &intermediate)
-      || rate == 0.0 || !isfinite (rate))
+      || !(rate > 0.0) || !isfinite (rate))
     return NULL;
   return gst_event_new_step (format, amount, rate, flush, intermediate);
 }
@@ -774,6 +827,7 @@ static GstEvent *
 simple_from_dict (guint32 type, GVariant * dict)
 {
   gboolean reset_time = TRUE;
+  GstClockTime time;
   const char *uid;
   guint32 value = 0;
   gdouble number = 0;
@@ -799,7 +853,9 @@ simple_from_dict (guint32 type, GVariant * dict)
       return gst_event_new_instant_rate_change (number,
           value & GST_SEGMENT_INSTANT_FLAGS);
     case GST_EVENT_LATENCY:
-      return gst_event_new_latency (lookup_time (dict, "latency", 0));
+      time = lookup_time (dict, "latency", 0);
+      return GST_CLOCK_TIME_IS_VALID (time) ? gst_event_new_latency (time) :
+          NULL;
     case GST_EVENT_TOC_SELECT:
       if (!g_variant_lookup (dict, "uid", "&s", &uid))
         return NULL;
@@ -859,6 +915,9 @@ custom_from_dict (guint32 type, GVariant * dict)
     return NULL;
   if (type == GST_EVENT_NAVIGATION)
     return structure ? gst_event_new_navigation (structure) : NULL;
+  /* Pads keep it under its name. */
+  if (type == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY && !structure)
+    return NULL;
   return gst_event_new_custom (type, structure);
 }
 
