@@ -169,6 +169,31 @@ set_custom_answer (GstQuery * query, GVariant * dict)
   return TRUE;
 }
 
+/* Whether an answer in @format is one to @query. */
+static gboolean
+was_asked_for (GstQuery * query, GstFormat format)
+{
+  GstFormat asked = format;
+
+  switch (GST_QUERY_TYPE (query)) {
+    case GST_QUERY_POSITION:
+      gst_query_parse_position (query, &asked, NULL);
+      break;
+    case GST_QUERY_DURATION:
+      gst_query_parse_duration (query, &asked, NULL);
+      break;
+    case GST_QUERY_SEEKING:
+      gst_query_parse_seeking (query, &asked, NULL, NULL, NULL);
+      break;
+    case GST_QUERY_CONVERT:
+      gst_query_parse_convert (query, NULL, NULL, &asked, NULL);
+      break;
+    default:
+      break;
+  }
+  return format == asked;
+}
+
 gboolean
 gst_mmap_query_set_answer (GstQuery * query, GVariant * dict)
 {
@@ -181,7 +206,8 @@ gst_mmap_query_set_answer (GstQuery * query, GVariant * dict)
     return set_custom_answer (query, dict);
   if (!lookup_format (dict, "format", &format)
       || !g_variant_lookup (dict, "value", "x", &one)
-      || !g_variant_lookup (dict, "end", "x", &two))
+      || !g_variant_lookup (dict, "end", "x", &two)
+      || !was_asked_for (query, format))
     return FALSE;
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_POSITION:
