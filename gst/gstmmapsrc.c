@@ -86,6 +86,13 @@ enum
 
 static guint signals[N_SIGNALS];
 
+/* See on_event(). */
+typedef struct
+{
+  GstEvent *ours;               /* nullable: the last one that was sent */
+  guint32 made_up;              /* sequence number of the base class's last one */
+} Substitute;
+
 struct _GstMmapSrc
 {
   GstPushSrc parent;
@@ -112,9 +119,9 @@ struct _GstMmapSrc
   guint32 segment_seqnum;
   guint32 eos_seqnum;
   gboolean have_stream_start;
-  gboolean own_event;           /* see on_event() */
   gint flushed;                 /* atomic: a flush has ended since the last segment */
   MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
+  Substitute stream_start_event, segment_event; /* object lock */
   gboolean wait_key_unit;       /* the stream was entered in the middle */
   gboolean asked_key_unit;
   gboolean told_wishes;
@@ -345,8 +352,40 @@ check (GVariant * offer, gpointer user_data, GError ** error)
 
 /* --- life, continued --- */
 
-/* What the base class makes up by itself is not what the producer has sent: stream-start and segment are dropped, unless they are ours; EOS
- * gets its sequence number. */
+static void
+substitute_set (GstMmapSrc * self, Substitute * substitute, GstEvent * ours)
+{
+  GST_OBJECT_LOCK (self);
+  gst_event_replace (&substitute->ours, ours);
+  GST_OBJECT_UNLOCK (self);
+}
+
+static GstPadProbeReturn
+substitute_event (GstMmapSrc * self, Substitute * substitute,
+    GstPadProbeInfo * info)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  guint32 seqnum = gst_event_get_seqnum (event);
+  gboolean is_ours, again;
+
+  GST_OBJECT_LOCK (self);
+  is_ours = substitute->ours
+      && gst_event_get_seqnum (substitute->ours) == seqnum;
+  again = substitute->ours && substitute->made_up == seqnum;
+  if (!is_ours) {
+    substitute->made_up = seqnum;
+    GST_PAD_PROBE_INFO_DATA (info) =
+        again ? gst_event_ref (substitute->ours) : NULL;
+  }
+  GST_OBJECT_UNLOCK (self);
+  if (is_ours)
+    return GST_PAD_PROBE_OK;
+  gst_event_unref (event);
+  return again ? GST_PAD_PROBE_OK : GST_PAD_PROBE_HANDLED;
+}
+
+/* What the base class makes up by itself is not what the producer has sent. A stream-start or segment of its own goes no further; the pad
+ * keeps it, and sends it again when another element is linked: then ours takes its place. EOS gets its sequence number. */
 static GstPadProbeReturn
 on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
@@ -355,8 +394,9 @@ on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
+      return substitute_event (self, &self->stream_start_event, info);
     case GST_EVENT_SEGMENT:
-      return self->own_event ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+      return substitute_event (self, &self->segment_event, info);
     case GST_EVENT_FLUSH_STOP:
       g_atomic_int_set (&self->flushed, TRUE);
       return GST_PAD_PROBE_OK;
@@ -432,6 +472,8 @@ gst_mmap_src_stop (GstBaseSrc * src)
   mmap_item_clear (&self->kept);
   memset (&self->kept, 0, sizeof self->kept);
   mmap_consumer_free (consumer);
+  substitute_set (self, &self->stream_start_event, NULL);
+  substitute_set (self, &self->segment_event, NULL);
   gst_mmap_src_remove_no_caps_probe (self);
   gst_clear_buffer (&self->next);
   gst_clear_object (&self->pool);
@@ -485,18 +527,6 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
       frame->anchor & G_MAXINT64 >> 1);
 }
 
-/* @event: (transfer full): see on_event() */
-static gboolean
-gst_mmap_src_push_own (GstMmapSrc * self, GstEvent * event)
-{
-  gboolean pushed;
-
-  self->own_event = TRUE;
-  pushed = gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
-  self->own_event = FALSE;
-  return pushed;
-}
-
 /* The producer's segment, so that its running times are the same instants here. */
 static gboolean
 gst_mmap_src_push_segment (GstMmapSrc * self)
@@ -521,7 +551,15 @@ gst_mmap_src_push_segment (GstMmapSrc * self)
   event = gst_event_new_segment (&segment);
   if (self->segment_seqnum != GST_SEQNUM_INVALID)
     gst_event_set_seqnum (event, self->segment_seqnum);
-  return gst_mmap_src_push_own (self, event);
+  substitute_set (self, &self->segment_event, event);
+  return gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+}
+
+/* Whether it is known what the segment is in this pipeline. A kept event may be older than the producer's clock. */
+static gboolean
+gst_mmap_src_can_tell_time (GstMmapSrc * self, const MmapDescriptor * event)
+{
+  return !self->is_live || event->anchor != MMAP_TIME_NONE;
 }
 
 /* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
@@ -798,6 +836,17 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
   return GST_FLOW_OK;
 }
 
+/* @event: (transfer full) */
+static GstFlowReturn
+gst_mmap_src_push_stream_start (GstMmapSrc * self, GstEvent * event)
+{
+  self->eos_seqnum = GST_SEQNUM_INVALID;
+  substitute_set (self, &self->stream_start_event, event);
+  self->have_stream_start = gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+  return self->have_stream_start ? GST_FLOW_OK :
+      gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
+}
+
 /* Nothing may come before it. */
 static GstFlowReturn
 gst_mmap_src_ensure_stream_start (GstMmapSrc * self)
@@ -808,10 +857,7 @@ gst_mmap_src_ensure_stream_start (GstMmapSrc * self)
   if (self->have_stream_start)
     return GST_FLOW_OK;
   id = gst_pad_create_stream_id (pad, GST_ELEMENT (self), NULL);
-  self->have_stream_start =
-      gst_mmap_src_push_own (self, gst_event_new_stream_start (id));
-  return self->have_stream_start ? GST_FLOW_OK :
-      gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
+  return gst_mmap_src_push_stream_start (self, gst_event_new_stream_start (id));
 }
 
 /* Whether all that comes now is older than a flush that was heard of. */
@@ -874,20 +920,18 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
   }
   GST_DEBUG_OBJECT (self, "from the producer: %" GST_PTR_FORMAT, event);
   if (type == GST_EVENT_STREAM_START)
-    self->eos_seqnum = GST_SEQNUM_INVALID;
-  else
-    flow = gst_mmap_src_ensure_stream_start (self);
-  if (flow == GST_FLOW_OK && !sticky
+    return gst_mmap_src_push_stream_start (self, event);
+  flow = gst_mmap_src_ensure_stream_start (self);
+  if (flow == GST_FLOW_OK && (!sticky
+          || gst_mmap_src_can_tell_time (self, &item->descriptor))
       && !gst_mmap_src_update_time (self, &item->descriptor))
     flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   if (flow != GST_FLOW_OK) {
     gst_event_unref (event);
     return flow;
   }
-  if (!gst_mmap_src_push_own (self, event))
+  if (!gst_pad_push_event (GST_BASE_SRC_PAD (self), event))
     return gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
-  if (type == GST_EVENT_STREAM_START)
-    self->have_stream_start = TRUE;
   return GST_FLOW_OK;
 }
 
