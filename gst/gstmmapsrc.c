@@ -140,7 +140,8 @@ struct _GstMmapSrc
   guint64 flush_heard;
   gint flush_told;              /* atomic: the streaming thread is to look at these */
 
-  gint n_seeks;                 /* atomic: threads that wait for the producer to seek */
+  gint n_seeks;                 /* atomic: threads that wait for the producer to seek; they end under the flush lock */
+  GQueue left_to_seek;          /* (element-type GstEvent) flush lock: see gst_mmap_src_leave_to_seek() */
   gint stopping;                /* atomic */
   guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
   GMutex wishes_lock;           /* from the question downstream until the answer is told */
@@ -249,22 +250,62 @@ gst_mmap_src_get_toplevel (GstMmapSrc * self)
   return GST_ELEMENT (top);
 }
 
-/* As an application's seek does it: no change of the pipeline's state comes between. (A sink loses its state as it is flushed; if the
- * pipeline is just about to go to PLAYING, it would never get there.) Who seeks, has the lock, and waits for us.
+/* As an application's seek does it: no change of the pipeline's state comes between. FALSE: who has the lock waits for us, as who seeks or
+ * stops the element. */
+static gboolean
+gst_mmap_src_lock_state (GstMmapSrc * self, GstElement * pipeline)
+{
+  while (!GST_STATE_TRYLOCK (pipeline)) {
+    if (g_atomic_int_get (&self->n_seeks)
+        || g_atomic_int_get (&self->stopping))
+      return FALSE;
+    g_usleep (STATE_LOCK_INTERVAL_US);
+  }
+  return TRUE;
+}
+
+/* With the lock: a sink loses its state as it is flushed; if the pipeline is just about to go to PLAYING, it would never get there.
  * @event: (transfer full): the base class stops or starts the streaming thread */
 static void
 gst_mmap_src_flush (GstMmapSrc * self, GstEvent * event)
 {
   GstElement *pipeline = gst_mmap_src_get_toplevel (self);
-  gboolean locked;
+  gboolean locked = gst_mmap_src_lock_state (self, pipeline);
 
-  while (!(locked = GST_STATE_TRYLOCK (pipeline))
-      && !g_atomic_int_get (&self->n_seeks)
-      && !g_atomic_int_get (&self->stopping))
-    g_usleep (STATE_LOCK_INTERVAL_US);
   gst_element_send_event (GST_ELEMENT (self), event);
   if (locked)
     GST_STATE_UNLOCK (pipeline);
+  gst_object_unref (pipeline);
+}
+
+/* Leaves @event (transfer full) to a thread that waits for the result of a seek. FALSE: there is none. */
+static gboolean
+gst_mmap_src_leave_to_seek (GstMmapSrc * self, GstEvent * event)
+{
+  gboolean left;
+
+  g_mutex_lock (&self->flush_lock);
+  left = g_atomic_int_get (&self->n_seeks) > 0
+      || g_atomic_int_get (&self->stopping);
+  if (left)
+    g_queue_push_tail (&self->left_to_seek, event);
+  g_mutex_unlock (&self->flush_lock);
+  return left;
+}
+
+/* A sink makes the pipeline take the lock of its state at once. @event: (transfer full) */
+static void
+gst_mmap_src_change_rate (GstMmapSrc * self, GstEvent * event)
+{
+  GstElement *pipeline = gst_mmap_src_get_toplevel (self);
+  gboolean locked;
+
+  while (!(locked = gst_mmap_src_lock_state (self, pipeline))
+      && !gst_mmap_src_leave_to_seek (self, event));
+  if (locked) {
+    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+    GST_STATE_UNLOCK (pipeline);
+  }
   gst_object_unref (pipeline);
 }
 
@@ -320,6 +361,8 @@ message (guint64 link, GVariant * body, gpointer user_data)
     gst_mmap_src_flush_start (self, link, event);
   else if (type == GST_EVENT_FLUSH_STOP)
     gst_mmap_src_flush_stop (self, link, number, event);
+  else if (type == GST_EVENT_INSTANT_RATE_CHANGE)
+    gst_mmap_src_change_rate (self, event);
   else
     gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
 }
@@ -472,6 +515,7 @@ gst_mmap_src_stop (GstBaseSrc * src)
   mmap_item_clear (&self->kept);
   memset (&self->kept, 0, sizeof self->kept);
   mmap_consumer_free (consumer);
+  g_queue_clear_full (&self->left_to_seek, (GDestroyNotify) gst_event_unref);
   substitute_set (self, &self->stream_start_event, NULL);
   substitute_set (self, &self->segment_event, NULL);
   gst_mmap_src_remove_no_caps_probe (self);
@@ -683,6 +727,22 @@ gst_mmap_src_send_qos (GstMmapSrc * self, MmapConsumer * consumer,
   mmap_consumer_send_qos (consumer, &qos);
 }
 
+/* Pushes what came while this thread, which has the lock of the state, waited. */
+static void
+gst_mmap_src_end_seek (GstMmapSrc * self)
+{
+  GQueue left = G_QUEUE_INIT;
+  GstEvent *event;
+
+  g_mutex_lock (&self->flush_lock);
+  g_atomic_int_add (&self->n_seeks, -1);
+  while ((event = g_queue_pop_head (&self->left_to_seek)))
+    g_queue_push_tail (&left, event);
+  g_mutex_unlock (&self->flush_lock);
+  while ((event = g_queue_pop_head (&left)))
+    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+}
+
 /* Hands an event to the producer's pipeline, and waits for what becomes of it. */
 static gboolean
 gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
@@ -706,7 +766,7 @@ gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
   g_atomic_int_inc (&self->n_seeks);
   result = mmap_consumer_call (consumer, MMAP_MESSAGE_EVENT, &body,
       EVENT_TIMEOUT_US);
-  g_atomic_int_add (&self->n_seeks, -1);
+  gst_mmap_src_end_seek (self);
   if (result)
     g_variant_lookup (result, "handled", "b", &handled);
   return handled;
@@ -1559,6 +1619,7 @@ gst_mmap_src_init (GstMmapSrc * self)
   self->spin_time = MMAP_SPIN_ADAPTIVE;
   g_mutex_init (&self->flush_lock);
   g_mutex_init (&self->wishes_lock);
+  g_queue_init (&self->left_to_seek);
   g_cond_init (&self->flush_cond);
   gst_pad_add_probe (GST_BASE_SRC_PAD (self),
       GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH,

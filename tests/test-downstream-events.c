@@ -180,12 +180,13 @@ test_relink (void)
       "fakesink name=out sync=false fakesink name=other async=false sync=false",
       path);
   Traffic *after = traffic_new (pipe_get (consumer, "other"), "sink");
+  Traffic *first = traffic_new (pipe_get (consumer, "out"), "sink");
   g_autofree char *expected = NULL, *heard = NULL;
 
   harness_start (producer, HARNESS_CAPS);
   pipe_play (consumer);
   push_all (producer);
-  pipe_wait_frames (consumer, 4);
+  traffic_wait (first, GST_EVENT_SEGMENT_DONE, 1);
   gst_pad_add_probe (GST_BASE_SRC_PAD (pipe_get (consumer, "src")),
       GST_PAD_PROBE_TYPE_IDLE, relink, after->pad, NULL);
   /* A frame may be on its way. */
@@ -195,6 +196,7 @@ test_relink (void)
   expected = traffic_sticky (GST_BASE_SINK_PAD (producer->sink));
   heard = traffic_before_frames (after);
   g_assert_cmpstr (expected, ==, heard);
+  traffic_free (first);
   traffic_free (after);
   pipe_free (consumer);
   harness_free (producer);
