@@ -955,6 +955,21 @@ gst_mmap_src_handle_flush (GstMmapSrc * self, guint64 number)
   return flow;
 }
 
+/* Who made the seek waits for such messages. @done: at the end of the segment */
+static void
+gst_mmap_src_post_segment (GstMmapSrc * self, gboolean done, GstFormat format,
+    gint64 position, guint32 seqnum)
+{
+  GstObject *object = GST_OBJECT (self);
+  GstMessage *message = done ?
+      gst_message_new_segment_done (object, format, position) :
+      gst_message_new_segment_start (object, format, position);
+
+  if (seqnum != GST_SEQNUM_INVALID)
+    gst_message_set_seqnum (message, seqnum);
+  gst_element_post_message (GST_ELEMENT (self), message);
+}
+
 /* An event in the words of GStreamer. */
 static GstFlowReturn
 gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
@@ -965,6 +980,8 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
   gboolean sticky = (type & GST_EVENT_TYPE_STICKY) != 0;
   GstFlowReturn flow = GST_FLOW_OK;
   GstEvent *event;
+  GstFormat format;
+  gint64 position;
 
   /* A flush drops all but what stays on the pads. */
   if (!sticky && gst_mmap_src_is_before_flush (self))
@@ -990,6 +1007,11 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
     gst_event_unref (event);
     return flow;
   }
+  if (type == GST_EVENT_SEGMENT_DONE) {
+    gst_event_parse_segment_done (event, &format, &position);
+    gst_mmap_src_post_segment (self, TRUE, format, position,
+        item->descriptor.flags);
+  }
   if (!gst_pad_push_event (GST_BASE_SRC_PAD (self), event))
     return gst_mmap_src_flow_or_flushing (self, GST_FLOW_OK);
   return GST_FLOW_OK;
@@ -1004,6 +1026,10 @@ gst_mmap_src_handle_segment (GstMmapSrc * self, const MmapItem * item)
         ("The producer sent a segment that makes no sense."), (NULL));
     return GST_FLOW_ERROR;
   }
+  if ((self->segment.flags & GST_SEGMENT_FLAG_SEGMENT)
+      && !gst_mmap_src_is_before_flush (self))
+    gst_mmap_src_post_segment (self, FALSE, self->segment.format,
+        self->segment.position, item->descriptor.flags);
   self->segment_seqnum = item->descriptor.flags;
   self->have_segment = TRUE;
   self->new_segment = TRUE;

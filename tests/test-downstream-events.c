@@ -114,10 +114,10 @@ test_in_order (void)
   harness_push_event (producer, gst_event_new_eos ());
   pipe_wait_eos (consumer);
   traffic_assert_same (before, after);
-  traffic_free (before);
-  traffic_free (after);
   pipe_free (consumer);
   harness_free (producer);
+  traffic_free (before);
+  traffic_free (after);
 }
 
 /* A second one is told what the first has heard that still holds, once, before its first frame. */
@@ -153,10 +153,10 @@ test_late_consumer (void)
   /* The last one of its name, and nothing that held for a moment. */
   g_assert_nonnull (strstr (heard, "x-one, number=(int)5"));
   g_assert_null (strstr (heard, "x-serialised"));
-  traffic_free (after);
   for (i = 0; i < 2; i++)
     pipe_free (consumers[i]);
   harness_free (producer);
+  traffic_free (after);
 }
 
 static GstPadProbeReturn
@@ -196,10 +196,10 @@ test_relink (void)
   expected = traffic_sticky (GST_BASE_SINK_PAD (producer->sink));
   heard = traffic_before_frames (after);
   g_assert_cmpstr (expected, ==, heard);
-  traffic_free (first);
-  traffic_free (after);
   pipe_free (consumer);
   harness_free (producer);
+  traffic_free (first);
+  traffic_free (after);
 }
 
 /* Out of band: at once, although the consumer takes no frames. */
@@ -226,9 +226,9 @@ test_out_of_band (void)
   traffic_wait (after, GST_EVENT_CUSTOM_BOTH_OOB, 1);
   traffic_wait (after, GST_EVENT_INSTANT_RATE_CHANGE, 1);
   g_assert_cmpuint (traffic_count (after, GST_EVENT_UNKNOWN), ==, 1);
-  traffic_free (after);
   pipe_free (consumer);
   harness_free (producer);
+  traffic_free (after);
 }
 
 static void

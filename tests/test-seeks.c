@@ -1,0 +1,395 @@
+/* gst-mmap: tests of seeks and flushes across the boundary
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * The consumer's pipeline is handled as if the source were in it.
+ */
+#include "harness.h"
+#include "leak-check.h"
+#include "pipe.h"
+#include "traffic.h"
+
+#define SOURCE "videotestsrc name=test num-buffers=%u ! " \
+    "video/x-raw,format=I420,width=64,height=48,framerate=50/1 ! "
+#define FRAME_NS (20 * GST_MSECOND)
+
+typedef struct
+{
+  char *path;
+  Pipe *producer, *consumer;
+  Traffic *before, *after;
+} Pair;
+
+/* A producer with @n frames, and a consumer that takes part in preroll, both PAUSED. */
+static void
+pair_init (Pair * pair, guint n, gboolean sync)
+{
+  pair->path = pipe_socket_path ();
+  pair->producer = pipe_new (SOURCE "mmapsink name=sink sync=false "
+      "socket-path=%s", n, pair->path);
+  pair->consumer = pipe_new ("mmapsrc name=src socket-path=%s is-live=false ! "
+      "fakesink name=out sync=%d", pair->path, sync);
+  pair->before = traffic_new (pipe_get (pair->producer, "sink"), "sink");
+  pair->after = traffic_new (pipe_get (pair->consumer, "out"), "sink");
+  pipe_play (pair->producer);
+  pipe_set_state (pair->consumer, GST_STATE_PAUSED);
+}
+
+static void
+pair_clear (Pair * pair)
+{
+  pipe_free (pair->consumer);
+  pipe_free (pair->producer);
+  traffic_free (pair->before);
+  traffic_free (pair->after);
+  g_free (pair->path);
+}
+
+/* Returns: the sequence number */
+static guint32
+seek (Pair * pair, gdouble rate, GstSeekFlags flags, GstClockTime start,
+    GstClockTime stop)
+{
+  GstEvent *event = gst_event_new_seek (rate, GST_FORMAT_TIME, flags,
+      GST_SEEK_TYPE_SET, start, GST_SEEK_TYPE_SET, stop);
+  guint32 seqnum = gst_event_get_seqnum (event);
+
+  g_assert_true (gst_element_send_event (pair->consumer->pipeline, event));
+  return seqnum;
+}
+
+static void
+wait_state (Pipe * pipe)
+{
+  g_assert_cmpint (gst_element_get_state (pipe->pipeline, NULL, NULL,
+          PIPE_TIMEOUT), ==, GST_STATE_CHANGE_SUCCESS);
+}
+
+static GstClockTime
+last_pts (Pair * pair)
+{
+  GstClockTime pts = GST_CLOCK_TIME_NONE;
+  GstSample *sample;
+
+  g_object_get (pipe_get (pair->consumer, "out"), "last-sample", &sample, NULL);
+  if (sample) {
+    pts = GST_BUFFER_PTS (gst_sample_get_buffer (sample));
+    gst_sample_unref (sample);
+  }
+  return pts;
+}
+
+static TrafficItem *
+item_after (Traffic * traffic, guint at, GstEventType type)
+{
+  TrafficItem *found = NULL;
+  guint i;
+
+  g_mutex_lock (&traffic->lock);
+  for (i = at; i < traffic->items->len && !found; i++) {
+    TrafficItem *item = g_ptr_array_index (traffic->items, i);
+
+    if (item->type == type)
+      found = item;
+  }
+  g_mutex_unlock (&traffic->lock);
+  g_assert_nonnull (found);
+  return found;
+}
+
+/* The new frame is shown in PAUSED. */
+static void
+test_paused (void)
+{
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 1000, TRUE);
+  g_assert_cmpuint (last_pts (&pair), ==, 0);
+  for (i = 1; i < 10; i++) {
+    guint32 seqnum = seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH
+        | GST_SEEK_FLAG_ACCURATE, i * GST_SECOND, -1);
+    guint stop;
+
+    wait_state (pair.consumer);
+    g_assert_cmpuint (last_pts (&pair), ==, i * GST_SECOND);
+    stop = traffic_find (pair.after, GST_EVENT_FLUSH_STOP, i);
+    g_assert_cmpuint (item_after (pair.after, traffic_find (pair.after,
+                GST_EVENT_FLUSH_START, i), GST_EVENT_FLUSH_START)->seqnum, ==,
+        seqnum);
+    g_assert_cmpuint (item_after (pair.after, stop,
+            GST_EVENT_FLUSH_STOP)->seqnum, ==, seqnum);
+    g_assert_cmpuint (item_after (pair.after, stop, GST_EVENT_SEGMENT)->seqnum,
+        ==, seqnum);
+    g_assert_cmpuint (item_after (pair.after, stop, GST_EVENT_UNKNOWN)->pts,
+        ==, i * GST_SECOND);
+  }
+  pair_clear (&pair);
+}
+
+/* Whatever was on its way before the flush doesn't come after it. */
+static void
+test_playing (void)
+{
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  pipe_play (pair.consumer);
+  wait_state (pair.consumer);
+  for (i = 1; i < 30; i++) {
+    guint stop;
+
+    pipe_wait_frames (pair.consumer, i * 3);
+    seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH, i * GST_SECOND, -1);
+    traffic_wait (pair.after, GST_EVENT_SEGMENT, i + 1);
+    wait_state (pair.consumer);
+    stop = traffic_find (pair.after, GST_EVENT_FLUSH_STOP, i);
+    g_assert_cmpuint (item_after (pair.after, stop, GST_EVENT_UNKNOWN)->pts,
+        ==, i * GST_SECOND);
+  }
+  pair_clear (&pair);
+}
+
+/* EOS has the sequence number of the seek, and a seek after it plays again. */
+static void
+test_after_eos (void)
+{
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  pipe_play (pair.consumer);
+  for (i = 1; i < 10; i++) {
+    guint32 seqnum = seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH, 0, GST_SECOND / 2);
+    guint stop;
+
+    pipe_wait_eos (pair.consumer);
+    g_assert_cmpuint (traffic_wait (pair.after, GST_EVENT_EOS, i)->seqnum, ==,
+        seqnum);
+    stop = traffic_find (pair.after, GST_EVENT_FLUSH_STOP, i);
+    g_assert_cmpuint (pair.after->items->len - stop, >, 25);
+  }
+  pair_clear (&pair);
+}
+
+/* Instead of EOS a segment ends; the next begins without a flush. */
+static void
+test_segments (void)
+{
+  GstBus *bus;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 1000, FALSE);
+  bus = gst_element_get_bus (pair.consumer->pipeline);
+  seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT, 0,
+      GST_SECOND / 5);
+  pipe_play (pair.consumer);
+  for (i = 1; i < 10; i++) {
+    GstMessage *message = gst_bus_timed_pop_filtered (bus, PIPE_TIMEOUT,
+        GST_MESSAGE_SEGMENT_DONE | GST_MESSAGE_EOS | GST_MESSAGE_ERROR);
+    gint64 position;
+
+    g_assert_nonnull (message);
+    g_assert_cmpint (GST_MESSAGE_TYPE (message), ==, GST_MESSAGE_SEGMENT_DONE);
+    gst_message_parse_segment_done (message, NULL, &position);
+    g_assert_cmpint (position, ==, GST_SECOND / 5);
+    gst_message_unref (message);
+    seek (&pair, 1.0, GST_SEEK_FLAG_SEGMENT, 0, GST_SECOND / 5);
+  }
+  g_assert_cmpuint (traffic_count (pair.after, GST_EVENT_FLUSH_START), ==, 1);
+  g_assert_cmpuint (traffic_count (pair.after, GST_EVENT_UNKNOWN), >=, 90);
+  gst_object_unref (bus);
+  pair_clear (&pair);
+}
+
+static void
+test_reverse (void)
+{
+  guint n, i;
+  Pair pair;
+
+  pair_init (&pair, 1000, FALSE);
+  seek (&pair, -1.0, GST_SEEK_FLAG_FLUSH, 0, GST_SECOND);
+  wait_state (pair.consumer);
+  g_ptr_array_set_size (pair.consumer->frames, 0);
+  pipe_play (pair.consumer);
+  pipe_wait_eos (pair.consumer);
+  n = pair.consumer->frames->len;
+  g_assert_cmpuint (n, >=, 49);
+  for (i = 0; i < n; i++) {
+    PipeFrame *frame = pipe_get_frame (pair.consumer, i);
+
+    g_assert_cmpuint (frame->pts, ==, GST_SECOND - (i + 1) * FRAME_NS);
+    if (i > 0)
+      g_assert_cmpuint (frame->running_time, ==,
+          pipe_get_frame (pair.consumer, i - 1)->running_time + FRAME_NS);
+  }
+  pair_clear (&pair);
+}
+
+/* At any moment, in any state; without a flush only when it plays: that has to wait for the frames before it. */
+static void
+test_stress (void)
+{
+  static const GstSeekFlags flags[] = { GST_SEEK_FLAG_FLUSH,
+    GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_SEGMENT, GST_SEEK_FLAG_FLUSH
+        | GST_SEEK_FLAG_TRICKMODE, 0
+  };
+  guint32 seqnum;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  for (i = 0; i < 100; i++) {
+    gboolean playing = i % 10 < 5;
+
+    if (i % 10 == 0)
+      pipe_set_state (pair.consumer, GST_STATE_PLAYING);
+    else if (i % 10 == 5)
+      gst_element_set_state (pair.consumer->pipeline, GST_STATE_PAUSED);
+    seek (&pair, i % 7 == 6 ? -1.0 : 1.0, flags[g_test_rand_int_range (0,
+                playing ? 4 : 3)], 0, GST_SECOND + i * FRAME_NS);
+    g_usleep (g_test_rand_int_range (0, 3000));
+  }
+  pipe_play (pair.consumer);
+  seqnum = seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH, 0, GST_SECOND);
+  for (i = 1; traffic_wait (pair.after, GST_EVENT_EOS, i)->seqnum != seqnum;)
+    i++;
+  wait_state (pair.consumer);
+  pair_clear (&pair);
+}
+
+/* The consumer's pipeline answers as if the source were in it. */
+static void
+test_position (void)
+{
+  gint64 position = -1, duration = -1;
+  GstQuery *query;
+  gboolean live;
+  Pair pair;
+
+  pair_init (&pair, 500, TRUE);
+  g_assert_true (gst_element_query_duration (pair.consumer->pipeline,
+          GST_FORMAT_TIME, &duration));
+  g_assert_cmpint (duration, ==, 10 * GST_SECOND);
+  seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH | GST_SEEK_FLAG_ACCURATE,
+      3 * GST_SECOND, -1);
+  wait_state (pair.consumer);
+  g_assert_true (gst_element_query_position (pair.consumer->pipeline,
+          GST_FORMAT_TIME, &position));
+  g_assert_cmpint (position, ==, 3 * GST_SECOND);
+  query = gst_query_new_latency ();
+  g_assert_true (gst_pad_peer_query (pair.after->pad, query));
+  gst_query_parse_latency (query, &live, NULL, NULL);
+  g_assert_false (live);
+  gst_query_unref (query);
+  pair_clear (&pair);
+}
+
+/* The application of the producer seeks: both of its consumers follow. */
+static void
+test_producer_seeks (void)
+{
+  Pipe *other;
+  Traffic *traffic;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  other = pipe_new ("mmapsrc socket-path=%s ! fakesink name=out sync=false",
+      pair.path);
+  traffic = traffic_new (pipe_get (other, "out"), "sink");
+  pipe_play (other);
+  pipe_play (pair.consumer);
+  pipe_wait_frames (other, 1);
+  for (i = 1; i < 10; i++) {
+    GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_TIME,
+        GST_SEEK_FLAG_FLUSH, GST_SEEK_TYPE_SET, i * GST_SECOND,
+        GST_SEEK_TYPE_NONE, -1);
+    guint32 seqnum = gst_event_get_seqnum (event);
+
+    g_assert_true (gst_element_send_event (pair.producer->pipeline, event));
+    g_assert_cmpuint (traffic_wait (traffic, GST_EVENT_FLUSH_STOP, i)->seqnum,
+        ==, seqnum);
+    g_assert_cmpuint (traffic_wait (pair.after, GST_EVENT_FLUSH_STOP,
+            i)->seqnum, ==, seqnum);
+    g_assert_cmpuint (traffic_wait (traffic, GST_EVENT_SEGMENT, i + 1)->seqnum,
+        ==, seqnum);
+    wait_state (other);
+    wait_state (pair.consumer);
+  }
+  pipe_free (other);
+  traffic_free (traffic);
+  pair_clear (&pair);
+}
+
+/* As an element that changes its rate without a flush would, before the seek returns. */
+static GstPadProbeReturn
+change_rate (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstPad *sink;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_SEEK)
+    return GST_PAD_PROBE_OK;
+  sink = gst_pad_get_peer (pad);
+  event = gst_event_new_instant_rate_change (2.0, 0);
+  g_assert_true (gst_pad_send_event (sink, event));
+  gst_object_unref (sink);
+  return GST_PAD_PROBE_OK;
+}
+
+/* The pipeline takes part, although who seeks has the lock of its state. */
+static void
+test_instant_rate_change (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Harness *producer = harness_new (path, NULL);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! fakesink "
+      "name=out sync=false", path);
+  Traffic *after = traffic_new (pipe_get (consumer, "out"), "sink");
+  Traffic *upstream = traffic_new_upstream (pipe_get (consumer, "out"), "sink");
+  guint i;
+
+  harness_start (producer, HARNESS_CAPS);
+  pipe_play (consumer);
+  harness_push_frame (producer, 0);
+  pipe_wait_frames (consumer, 1);
+  wait_state (consumer);
+  gst_pad_add_probe (producer->harness->srcpad,
+      GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, change_rate, NULL, NULL);
+  for (i = 1; i < 5; i++) {
+    g_assert_true (gst_element_seek (consumer->pipeline, 2.0, GST_FORMAT_TIME,
+            GST_SEEK_FLAG_INSTANT_RATE_CHANGE, GST_SEEK_TYPE_NONE, 0,
+            GST_SEEK_TYPE_NONE, 0));
+    traffic_wait (after, GST_EVENT_INSTANT_RATE_CHANGE, i);
+    traffic_wait (upstream, GST_EVENT_INSTANT_RATE_SYNC_TIME, i);
+  }
+  pipe_free (consumer);
+  traffic_free (after);
+  traffic_free (upstream);
+  harness_free (producer);
+}
+
+static void
+add_tests (void)
+{
+  leak_check_add_test ("/seeks/paused", test_paused);
+  leak_check_add_test ("/seeks/playing", test_playing);
+  leak_check_add_test ("/seeks/after-eos", test_after_eos);
+  leak_check_add_test ("/seeks/segments", test_segments);
+  leak_check_add_test ("/seeks/reverse", test_reverse);
+  leak_check_add_test ("/seeks/stress", test_stress);
+  leak_check_add_test ("/seeks/position", test_position);
+  leak_check_add_test ("/seeks/producer-seeks", test_producer_seeks);
+  leak_check_add_test ("/seeks/instant-rate-change", test_instant_rate_change);
+}
+
+int
+main (int argc, char **argv)
+{
+  return pipe_test_main (argc, argv, add_tests);
+}
