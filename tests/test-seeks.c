@@ -245,13 +245,15 @@ test_stress (void)
   pair_init (&pair, 100000, FALSE);
   for (i = 0; i < 100; i++) {
     gboolean playing = i % 10 < 5;
+    GstSeekFlags flag = flags[g_test_rand_int_range (0, playing ? 4 : 3)];
 
     if (i % 10 == 0)
-      pipe_set_state (pair.consumer, GST_STATE_PLAYING);
+      pipe_play (pair.consumer);
     else if (i % 10 == 5)
       gst_element_set_state (pair.consumer->pipeline, GST_STATE_PAUSED);
-    seek (&pair, i % 7 == 6 ? -1.0 : 1.0, flags[g_test_rand_int_range (0,
-                playing ? 4 : 3)], 0, GST_SECOND + i * FRAME_NS);
+    if (!(flag & GST_SEEK_FLAG_FLUSH))
+      wait_state (pair.consumer);
+    seek (&pair, i % 7 == 6 ? -1.0 : 1.0, flag, 0, GST_SECOND + i * FRAME_NS);
     g_usleep (g_test_rand_int_range (0, 3000));
   }
   pipe_play (pair.consumer);
