@@ -427,17 +427,20 @@ gst_mmap_sink_wait (GstMmapSink * self, guint64 serial)
   }
 }
 
-/* The same in the handler of a serialised event, which goes on in PAUSED and ends when the pad is flushed. */
+/* The same in the handler of a serialised event, which goes on in PAUSED and ends when the pad is flushed. The base class calls it with
+ * its lock, which a change of state needs. */
 static GstFlowReturn
 gst_mmap_sink_wait_in_event (GstMmapSink * self, guint64 serial)
 {
   GstPad *pad = GST_BASE_SINK_PAD (self);
+  MmapWaitResult result = MMAP_WAIT_OK;
 
-  if (!GST_PAD_IS_FLUSHING (pad)
-      && mmap_producer_wait (self->producer, &self->never, serial,
-          -1) == MMAP_WAIT_OK && !GST_PAD_IS_FLUSHING (pad))
-    return GST_FLOW_OK;
-  return GST_FLOW_FLUSHING;
+  GST_BASE_SINK_PREROLL_UNLOCK (self);
+  if (!GST_PAD_IS_FLUSHING (pad))
+    result = mmap_producer_wait (self->producer, &self->never, serial, -1);
+  GST_BASE_SINK_PREROLL_LOCK (self);
+  return result == MMAP_WAIT_OK && !GST_PAD_IS_FLUSHING (pad) ? GST_FLOW_OK :
+      GST_FLOW_FLUSHING;
 }
 
 static GstFlowReturn

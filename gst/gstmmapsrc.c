@@ -264,17 +264,39 @@ gst_mmap_src_lock_state (GstMmapSrc * self, GstElement * pipeline)
   return TRUE;
 }
 
-/* With the lock: a sink loses its state as it is flushed; if the pipeline is just about to go to PLAYING, it would never get there.
+/* The same, and the lock of the element's own state: somebody may change only that. FALSE: whoever stops the element waits for us.
+ * @locked: whether the pipeline's was taken: not from who seeks */
+static gboolean
+gst_mmap_src_lock_states (GstMmapSrc * self, GstElement * pipeline,
+    gboolean * locked)
+{
+  while (!g_atomic_int_get (&self->stopping)) {
+    *locked = gst_mmap_src_lock_state (self, pipeline);
+    if (GST_STATE_TRYLOCK (self))
+      return TRUE;
+    if (*locked)
+      GST_STATE_UNLOCK (pipeline);
+    g_usleep (STATE_LOCK_INTERVAL_US);
+  }
+  return FALSE;
+}
+
+/* With the locks: a sink loses its state as it is flushed; if the pipeline is just about to go to PLAYING, it would never get there.
  * @event: (transfer full): the base class stops or starts the streaming thread */
 static void
 gst_mmap_src_flush (GstMmapSrc * self, GstEvent * event)
 {
   GstElement *pipeline = gst_mmap_src_get_toplevel (self);
-  gboolean locked = gst_mmap_src_lock_state (self, pipeline);
+  gboolean locked;
 
-  gst_element_send_event (GST_ELEMENT (self), event);
-  if (locked)
-    GST_STATE_UNLOCK (pipeline);
+  if (gst_mmap_src_lock_states (self, pipeline, &locked)) {
+    gst_element_send_event (GST_ELEMENT (self), event);
+    GST_STATE_UNLOCK (self);
+    if (locked)
+      GST_STATE_UNLOCK (pipeline);
+  } else {
+    gst_event_unref (event);
+  }
   gst_object_unref (pipeline);
 }
 

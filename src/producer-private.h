@@ -24,8 +24,11 @@ G_BEGIN_DECLS
 /* Releases that a link's frames leave free in its release ring, for events. */
 #define LINK_MAX_HELD_FRAMES (MMAP_RELEASE_RING_SLOTS - MMAP_EVENT_RING_SLOTS)
 
+/* Slots of the event ring that only flushes use: they come when a consumer doesn't read, and can't wait. Chosen: each makes it read again. */
+#define FLUSH_SLOTS 8
+
 /* Events that are kept for later links: a new link's event ring has room for all of them. */
-#define MAX_KEPT_EVENTS (MMAP_EVENT_RING_SLOTS - 1)
+#define MAX_KEPT_EVENTS (MMAP_EVENT_RING_SLOTS - 1 - FLUSH_SLOTS)
 
 /* A region and the allocators of its blocks. Lives as long as a block of it. Under the producer's lock. */
 typedef struct _MmapArena

@@ -174,8 +174,8 @@ mmap_producer_links_have_room_locked (MmapProducer * producer, guint64 links,
   gboolean room = TRUE;
 
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
-    switch (mmap_ring_has_room (frame ? &link->link->frames :
-            &link->link->events)) {
+    switch (frame ? mmap_ring_has_room (&link->link->frames) :
+        mmap_ring_has_room_for (&link->link->events, 1 + FLUSH_SLOTS)) {
       case MMAP_RING_OK:
         room = room && link->held < limit;
         break;

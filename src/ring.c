@@ -33,11 +33,11 @@ ring_slot (const MmapRing * ring, guint64 index)
 }
 
 MmapRingResult
-mmap_ring_has_room (MmapRing * ring)
+mmap_ring_has_room_for (MmapRing * ring, guint32 n)
 {
   guint64 tail;
 
-  if (ring->own - ring->seen < ring->n_slots)
+  if (ring->own - ring->seen + n <= ring->n_slots)
     return MMAP_RING_OK;
 
   /* Acquire: the popper's reads of the slot that is written next come before. Pairs with the release in
@@ -46,7 +46,13 @@ mmap_ring_has_room (MmapRing * ring)
   if (tail - ring->seen > ring->own - ring->seen)
     return MMAP_RING_BROKEN;
   ring->seen = tail;
-  return ring->own - tail < ring->n_slots ? MMAP_RING_OK : MMAP_RING_WAIT;
+  return ring->own - tail + n <= ring->n_slots ? MMAP_RING_OK : MMAP_RING_WAIT;
+}
+
+MmapRingResult
+mmap_ring_has_room (MmapRing * ring)
+{
+  return mmap_ring_has_room_for (ring, 1);
 }
 
 MmapRingResult
@@ -126,7 +132,7 @@ mmap_ring_pop (MmapRing * ring)
 {
   guint64 tail = ring->own;
 
-  /* Release: the slot was read before. Pairs with the acquire in mmap_ring_has_room(). Compare-and-swap: the pusher of
+  /* Release: the slot was read before. Pairs with the acquire in mmap_ring_has_room_for(). Compare-and-swap: the pusher of
    * a frame ring may have taken the slot back. */
   if (mmap_swap_release (ring->tail, &tail, tail + 1)) {
     ring->own++;

@@ -54,6 +54,9 @@ MmapRingResult mmap_ring_push (MmapRing * ring, const void *slot);
 /* Pusher: whether a push would succeed. */
 MmapRingResult mmap_ring_has_room (MmapRing * ring);
 
+/* Pusher: whether @n pushes would. */
+MmapRingResult mmap_ring_has_room_for (MmapRing * ring, guint32 n);
+
 /* Pusher: whether all that was pushed has been popped; a hint. */
 gboolean mmap_ring_is_read (const MmapRing * ring);
 
