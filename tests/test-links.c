@@ -130,14 +130,16 @@ test_flush_while_link_comes_up (void)
   harness_push_frame (producer, 0);
   thread = g_thread_new ("flushes", flush_all_the_time, producer);
   for (i = 0; i < 20; i++) {
-    Pipe *consumer = consumer_new (path);
+    Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! "
+        "fakesink name=out async=false sync=false", path);
 
     pipe_play (consumer);
     g_usleep (g_test_rand_int_range (0, 10000));
     pipe_free (consumer);
   }
   for (i = 0; i < 3; i++) {
-    Pipe *consumer = consumer_new (path);
+    Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! "
+        "fakesink name=out async=false sync=false", path);
 
     pipe_play (consumer);
     if (thread)
