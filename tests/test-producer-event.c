@@ -13,6 +13,9 @@
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
 
+/* What a link that reads none takes; the other slots are for flushes. */
+#define N_EVENTS (MMAP_EVENT_RING_SLOTS - FLUSH_SLOTS)
+
 static char *address;
 
 /* Each event says what it is: its payload is its name for the test. */
@@ -292,9 +295,9 @@ test_full_ring (void)
 
   raw_bring_up (&one, address);
   raw_bring_up (&two, address);
-  for (i = 0; i < MMAP_EVENT_RING_SLOTS; i++)
+  for (i = 0; i < N_EVENTS; i++)
     push_ok (producer, 300, 0, NULL, "x");
-  for (i = 0; i < MMAP_EVENT_RING_SLOTS; i++)
+  for (i = 0; i < N_EVENTS; i++)
     g_assert_true (take (&two, &event));
   g_assert_cmpint (push (producer, 300, 1, NULL, "y"), ==, MMAP_PUBLISH_FULL);
   expect (&two, "");
@@ -304,7 +307,7 @@ test_full_ring (void)
   push_ok (producer, 300, 1, NULL, "y");
   expect (&two, "y");
   mmap_producer_get_stats (producer, &stats);
-  g_assert_cmpuint (stats.events, ==, MMAP_EVENT_RING_SLOTS + 1);
+  g_assert_cmpuint (stats.events, ==, N_EVENTS + 1);
   raw_clear (&one);
   raw_clear (&two);
   wait_for_links (producer, 0);
@@ -322,8 +325,10 @@ test_admit_full_ring (void)
 
   raw_bring_up (&raw, address);
   id = raw.link->area->link_id;
-  for (i = 0; i < MMAP_EVENT_RING_SLOTS; i++)
+  for (i = 0; i < N_EVENTS; i++)
     push_ok (producer, 300, 1, NULL, "x");
+  for (i = 0; i < FLUSH_SLOTS; i++)
+    mmap_producer_push_flush (producer, i, raw_body ("flush", "1"));
   mmap_producer_suspend (producer, id);
   /* Nobody waits for it meanwhile. */
   push_ok (producer, 300, 1, NULL, "y");
@@ -375,8 +380,16 @@ test_flush (void)
   expect (&suspended, "flush-2");
 
   /* Three are in its ring. It gets neither the mark nor the message, but the reason. */
-  for (i = 3; i < MMAP_EVENT_RING_SLOTS; i++)
+  for (i = 3; i < N_EVENTS; i++)
     push_ok (producer, 300, 0, NULL, "x");
+  /* There is room for some more flushes. */
+  for (i = 0; i < FLUSH_SLOTS; i++) {
+    mmap_producer_push_flush (producer, 2, raw_body ("flush", "2"));
+    expect_flush_message (&up, "2");
+    expect_flush_message (&suspended, "2");
+    expect_flush_message (&full, "2");
+    expect (&suspended, "flush-2");
+  }
   mmap_producer_push_flush (producer, 3, raw_body ("flush", "3"));
   wait_for_failures (producer, MMAP_ERROR_LIMIT, 1);
   raw_expect_refusal (&full, MMAP_ERROR_LIMIT, "does not read its events");
