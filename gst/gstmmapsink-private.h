@@ -1,0 +1,125 @@
+/* gst-mmap: insides of mmapsink, shared by its files
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * gstmmapsink.c: life and properties. gstmmapsink-caps.c: what it negotiates with upstream. gstmmapsink-event.c: events.
+ * gstmmapsink-frame.c: frames, and the region that they lie in.
+ */
+#pragma once
+
+#include "gstmmapsink.h"
+
+#include "gstmmapconsumers.h"
+#include "gstmmapcapabilities.h"
+#include "gstmmapstall.h"
+#include "gstmmaputil.h"
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_mmap_sink_debug);
+
+struct _GstMmapSink
+{
+  GstBaseSink parent;
+
+  /* properties, under the object lock */
+  gchar *socket_path;
+  GstMmapSignalling signalling;
+  gchar *file;
+  guint64 size;
+  guint token_bytes;
+  gboolean wait_for_connection;
+  gint64 spin_time;
+  GstMmapForward forward;
+  guint num_clients;
+
+  /* Asked for with the producer's lock held, for which others wait with the object lock. Nothing else is locked with it. */
+  GMutex accept_lock;
+  GstCaps *accept;
+
+  /* Set in start(), kept after stop() for its statistics. Under the object lock where other threads look. */
+  MmapProducer *producer;
+  GstMmapConsumers *consumers;  /* between start() and stop() */
+  guint64 n_flushes;            /* object lock */
+  GstAllocator *allocator;      /* of the current region; object lock */
+  gboolean pad_flushing;        /* object lock */
+  gboolean playing;             /* object lock */
+
+  /* streaming thread */
+  guint min_buffers;            /* that consumers keep */
+  MmapCancel cancel;            /* set by unlock() */
+  MmapCancel never;             /* for waits in events: they look at the pad */
+  gchar *media;
+  gboolean waited;              /* for a consumer, since the last frame */
+  GstMmapStall *pipeline_stall; /* between start() and stop() */
+  GstClockTime stall;           /* what of it was added to ts-offset: see gst_mmap_sink_make_up() */
+  GstMmapAnchor anchor;
+  GstPadChainFunction base_chain;
+  gboolean announced;           /* the frame that is sent next */
+  GVariant *metas;              /* of the frame that was prepared last; NULL: none */
+  guint64 left;                 /* see gst_mmap_sink_describe_metas() */
+  GHashTable *lost;             /* types of metas that were warned of */
+  guint64 copied;               /* atomic */
+  gboolean warned[MMAP_N_ERRORS];       /* service thread */
+};
+
+/* The base class. */
+#define GST_MMAP_SINK_PARENT GST_BASE_SINK_CLASS (g_type_class_peek \
+    (GST_TYPE_BASE_SINK))
+
+/* gstmmapsink-caps.c */
+
+gboolean gst_mmap_sink_set_caps (GstBaseSink * sink, GstCaps * caps);
+GstCaps *gst_mmap_sink_get_caps (GstBaseSink * sink, GstCaps * filter);
+gboolean gst_mmap_sink_query (GstBaseSink * sink, GstQuery * query);
+gboolean gst_mmap_sink_propose_allocation (GstBaseSink * sink,
+    GstQuery * query);
+
+/* gstmmapsink-event.c */
+
+GstFlowReturn gst_mmap_sink_push_wire (GstMmapSink * self,
+    const MmapEvent * wire, gboolean in_event);
+
+/* Later consumers get the sticky events in the order in which GStreamer wants them. */
+guint32 gst_mmap_sink_order_of (GstEventType type);
+
+gboolean gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event);
+
+/* The end, or a gap, goes to consumers once it was waited for; the end before the application hears of it and ends the pipeline. */
+GstFlowReturn gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event);
+
+/* gstmmapsink-frame.c */
+
+/* Waits until the number that mmap_producer_collect() gave is not @serial any more. In render() and preroll(). */
+GstFlowReturn gst_mmap_sink_wait (GstMmapSink * self, guint64 serial);
+
+/* The machine's monotonic clock at running time 0; MMAP_TIME_NONE if it is not known. */
+guint64 gst_mmap_sink_get_anchor (GstMmapSink * self);
+
+/* The same before there is a frame: whether it fits into a region of a fixed size is asked when it comes. */
+gboolean gst_mmap_sink_ensure_region_for_caps (GstMmapSink * self,
+    GstCaps * caps);
+
+/* Before it waits for its time: what can't be sent is an error in PAUSED already. */
+GstFlowReturn gst_mmap_sink_prepare (GstBaseSink * sink, GstBuffer * buffer);
+
+/* Before the base class has it: one that is neither waited for nor copied is sent at once. */
+GstFlowReturn gst_mmap_sink_chain (GstPad * pad, GstObject * parent,
+    GstBuffer * buffer);
+
+GstFlowReturn gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer);
+
+/* gstmmapsink.c */
+
+void gst_mmap_sink_set_flag (GstMmapSink * self, gboolean * flag,
+    gboolean value);
+
+/* @allocator: (transfer full) (nullable) */
+void gst_mmap_sink_take_allocator (GstMmapSink * self,
+    GstAllocator * allocator);
+
+/* Lets the rest of the stream come as much later as the pipeline has stood still. */
+void gst_mmap_sink_apply_stall (GstMmapSink * self);
+
+G_END_DECLS

@@ -1,0 +1,235 @@
+/* gst-mmap: mmapsrc: frames
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * On the streaming thread.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "gstmmapsrc-private.h"
+
+#include "gstmmapitempool.h"
+#include "gstmmapmeta.h"
+
+#include <string.h>
+
+#define GST_CAT_DEFAULT gst_mmap_src_debug
+
+/* The payload in memory of our own, so that the producer gets its block back at once. */
+static void
+gst_mmap_src_append_copy (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer * buffer)
+{
+  gsize size = item->descriptor.size;
+  GstMemory *memory = gst_allocator_alloc (NULL, size, NULL);
+  GstMapInfo map;
+
+  if (gst_memory_map (memory, &map, GST_MAP_WRITE)) {
+    memcpy (map.data, item->data, size);
+    gst_memory_unmap (memory, &map);
+  }
+  gst_buffer_append_memory (buffer, memory);
+  mmap_consumer_link_release (item->link, item->descriptor.id, size);
+  __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+}
+
+/* A buffer with the payload. */
+static GstBuffer *
+gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item)
+{
+  GstBuffer *buffer;
+
+  if (item->descriptor.size > 0 && !item->should_copy) {
+    gst_mmap_item_pool_fill (self->pool, self->next, item);
+    return g_steal_pointer (&self->next);
+  }
+  buffer = gst_buffer_new ();
+  if (item->descriptor.size == 0)
+    mmap_consumer_link_release (item->link, item->descriptor.id, 0);
+  else
+    /* Downstream holds so much that the producer may run out of blocks. */
+    gst_mmap_src_append_copy (self, item, buffer);
+  return buffer;
+}
+
+/* Copies the picture into the layout that its caps stand for, for a downstream that doesn't know GstVideoMeta. */
+static GstBuffer *
+gst_mmap_src_copy_to_default_layout (GstMmapSrc * self, GstBuffer * buffer)
+{
+  GstBuffer *copy = gst_buffer_new_allocate (NULL,
+      GST_VIDEO_INFO_SIZE (&self->info), NULL);
+  GstVideoFrame from, to;
+  gboolean done = FALSE;
+
+  if (gst_video_frame_map (&from, &self->info, buffer, GST_MAP_READ)) {
+    if (gst_video_frame_map (&to, &self->info, copy, GST_MAP_WRITE)) {
+      done = gst_video_frame_copy (&to, &from);
+      gst_video_frame_unmap (&to);
+    }
+    gst_video_frame_unmap (&from);
+  }
+  gst_buffer_copy_into (copy, buffer,
+      GST_BUFFER_COPY_FLAGS | GST_BUFFER_COPY_TIMESTAMPS, 0, -1);
+  gst_buffer_unref (buffer);
+  gst_mmap_src_ask_for_default_layout (self);
+  if (!done)
+    gst_clear_buffer (&copy);
+  else
+    __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  return copy;
+}
+
+static GstPadProbeReturn
+restore_time_stamps (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstMmapSrc *self = data;
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+
+  GST_BUFFER_PTS (buffer) = GST_CLOCK_TIME_NONE;
+  GST_BUFFER_DTS (buffer) = self->probe_dts;
+  self->probe = 0;
+  return GST_PAD_PROBE_REMOVE;
+}
+
+/* The base class makes up time stamps for a buffer that has none, between create() and the pad: what the producer sent
+ * is put back there. */
+static void
+gst_mmap_src_keep_time_stamps (GstMmapSrc * self, GstBuffer * buffer)
+{
+  GstPad *pad = GST_BASE_SRC_PAD (self);
+
+  /* One that was meant for a buffer which the base class dropped, because it was flushing. */
+  if (self->probe)
+    gst_pad_remove_probe (pad, self->probe);
+  self->probe = 0;
+  if (GST_BUFFER_PTS_IS_VALID (buffer))
+    return;
+  self->probe_dts = GST_BUFFER_DTS (buffer);
+  self->probe = gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER,
+      restore_time_stamps, self, NULL);
+}
+
+/* A layout that contradicts the caps would be a bug of the caller's in GStreamer's eyes. */
+static gboolean
+gst_mmap_src_fits_caps (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  const GstVideoInfo *info = &self->info;
+
+  return frame->n_planes == 0
+      || GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_UNKNOWN
+      || (frame->video_format == (guint32) GST_VIDEO_INFO_FORMAT (info)
+      && frame->width >= (guint) GST_VIDEO_INFO_WIDTH (info)
+      && frame->height >= (guint) GST_VIDEO_INFO_FIELD_HEIGHT (info));
+}
+
+/* FALSE: an error was posted. Before the frame is given back: its metadata goes with it. */
+static gboolean
+gst_mmap_src_parse_metas (GstMmapSrc * self, const MmapItem * item,
+    GVariant ** metas)
+{
+  *metas = NULL;
+  if (!item->metas)
+    return TRUE;
+  *metas = gst_mmap_metas_parse (item->metas, item->descriptor.metas_size);
+  if (*metas)
+    return TRUE;
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("The producer sent a frame whose metadata can't be parsed."),
+      ("%u bytes", item->descriptor.metas_size));
+  return FALSE;
+}
+
+/* Last, when the frame lies where it will lie, copied or not. */
+static void
+gst_mmap_src_restore_metas (GstMmapSrc * self, GVariant * metas,
+    GstBuffer * buffer)
+{
+  GstCaps *caps = gst_pad_get_current_caps (GST_BASE_SRC_PAD (self));
+
+  gst_mmap_metas_restore (metas, buffer, caps);
+  gst_clear_caps (&caps);
+}
+
+static GstFlowReturn
+gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
+    GVariant * metas, GstBuffer ** buffer)
+{
+  const MmapDescriptor *frame = &item->descriptor;
+  GstBuffer *made = gst_mmap_src_wrap (self, item);
+
+  gst_mmap_frame_restore (frame, made);
+  if (!gst_mmap_src_fits_caps (self, frame)
+      || !gst_mmap_frame_restore_video (frame, made, &self->layout)) {
+    gst_clear_buffer (&made);
+  } else if (frame->n_planes > 0 && !self->downstream_has_video_meta
+      && GST_VIDEO_INFO_FORMAT (&self->info) != GST_VIDEO_FORMAT_UNKNOWN
+      && !gst_mmap_frame_has_default_layout (frame, &self->info)) {
+    made = gst_mmap_src_copy_to_default_layout (self, made);
+  }
+  if (!made) {
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The producer sent a frame whose planes fit neither its bytes nor its "
+            "caps."),
+        ("format %u, %ux%u, %u planes, %" G_GUINT64_FORMAT " bytes",
+            frame->video_format, frame->width, frame->height, frame->n_planes,
+            frame->size));
+    return GST_FLOW_ERROR;
+  }
+  if (metas)
+    gst_mmap_src_restore_metas (self, metas, made);
+  if (self->discont)
+    GST_BUFFER_FLAG_SET (made, GST_BUFFER_FLAG_DISCONT);
+  self->discont = FALSE;
+  gst_mmap_src_keep_time_stamps (self, made);
+  *buffer = made;
+  return GST_FLOW_OK;
+}
+
+/* Asks for a keyframe, once, if the stream was entered between two. */
+static gboolean
+gst_mmap_src_needs_key_unit (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstEvent *event;
+
+  if (!(frame->flags & GST_BUFFER_FLAG_DELTA_UNIT)) {
+    self->wait_key_unit = FALSE;
+    self->asked_key_unit = FALSE;
+  } else if (self->wait_key_unit && !self->asked_key_unit) {
+    self->asked_key_unit = TRUE;
+    event = gst_video_event_new_upstream_force_key_unit (GST_CLOCK_TIME_NONE,
+        TRUE, 0);
+    gst_mmap_src_send_upstream (self, self->consumer, event);
+    gst_event_unref (event);
+  }
+  return self->wait_key_unit;
+}
+
+GstFlowReturn
+gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
+    GstBuffer ** buffer)
+{
+  g_autoptr (GVariant) metas = NULL;
+
+  if (gst_mmap_src_is_before_flush (self)
+      || gst_mmap_src_needs_key_unit (self, &item->descriptor)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return GST_FLOW_OK;
+  }
+  if (!gst_mmap_src_parse_metas (self, item, &metas)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return GST_FLOW_ERROR;
+  }
+  gst_mmap_src_measure_transfer (self, &item->descriptor);
+  gst_mmap_src_ensure_stream_start (self);
+  if (!gst_mmap_src_update_time (self, &item->descriptor)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
+  }
+  return gst_mmap_src_make_buffer (self, item, metas, buffer);
+}

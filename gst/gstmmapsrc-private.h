@@ -1,0 +1,166 @@
+/* gst-mmap: insides of mmapsrc, shared by its files
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * gstmmapsrc.c: life and properties. gstmmapsrc-event.c: what the producer says besides frames, and time. gstmmapsrc-frame.c: frames.
+ * gstmmapsrc-upstream.c: what the producer is told.
+ */
+#pragma once
+
+#include "gstmmapsrc.h"
+
+#include "consumer.h"
+#include "gstmmapcapabilities.h"
+#include "gstmmapframe.h"
+#include "gstmmapneeds.h"
+#include "gstmmaputil.h"
+
+#include <gst/base/gstpushsrc.h>
+#include <gst/video/video.h>
+
+G_BEGIN_DECLS
+
+GST_DEBUG_CATEGORY_EXTERN (gst_mmap_src_debug);
+
+/* See gst_mmap_src_on_event(). */
+typedef struct
+{
+  GstEvent *ours;               /* nullable: the last one that was sent */
+  guint32 made_up;              /* sequence number of the base class's last one */
+} Substitute;
+
+struct _GstMmapSrc
+{
+  GstPushSrc parent;
+
+  /* properties, under the object lock */
+  gchar *socket_path;
+  GstMmapSignalling signalling;
+  GstCaps *accept;
+  gint64 spin_time;
+  MmapConsumer *consumer;       /* between start() and stop() */
+  MmapConsumerStats past;       /* of the one before */
+
+  /* streaming thread */
+  GstBufferPool *pool;
+  GstBuffer *next;              /* to be filled */
+  gboolean is_live;             /* as it was at the start: it doesn't change after that */
+  GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
+  GstMmapLayout layout;         /* that was found to be sound */
+  gboolean discont;
+  GstSegment segment;           /* the producer's */
+  gboolean have_segment;
+  gboolean new_segment;
+  GstClockTimeDiff shift;       /* that was applied to it; object lock where other threads look */
+  guint32 segment_seqnum;
+  guint32 eos_seqnum;
+  gboolean have_stream_start;
+  gint flushed;                 /* atomic: a flush has ended since the last segment */
+  MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
+  Substitute stream_start_event, segment_event; /* object lock */
+  gboolean wait_key_unit;       /* the stream was entered in the middle */
+  gboolean asked_key_unit;
+  gboolean told_wishes;
+  guint64 link;                 /* see mmap_consumer_get_link() */
+  guint64 flush_seen;           /* the last mark of a flush in the link's ring */
+  GstMmapAnchor anchor;
+
+  gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
+  GstClockTime probe_dts;
+  gulong no_caps_probe;         /* see drop_query_without_caps() */
+
+  GMutex flush_lock;
+  GCond flush_cond;
+  gboolean unlocked;            /* between unlock() and unlock_stop() */
+  guint64 flush_link;           /* the link of the last flush that was heard of, and its number */
+  guint64 flush_heard;
+  gint flush_told;              /* atomic: the streaming thread is to look at these */
+
+  gint n_seeks;                 /* atomic: threads that wait for the producer to seek; they end under the flush lock */
+  GQueue left_to_seek;          /* (element-type GstEvent) flush lock: see gst_mmap_src_leave_to_seek() */
+  gint stopping;                /* atomic */
+  guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
+  GMutex wishes_lock;           /* from the question downstream until the answer is told */
+
+  gboolean downstream_has_video_meta;
+  GstMmapNeeds needs;           /* that the producer was told of */
+  guint64 latency;              /* of the producing pipeline; object lock */
+  guint64 transfer;             /* ns, how late frames arrive beyond that; object lock */
+  guint64 copied;               /* atomic */
+};
+
+/* The base class. */
+#define GST_MMAP_SRC_PARENT GST_BASE_SRC_CLASS (g_type_class_peek \
+    (GST_TYPE_PUSH_SRC))
+
+/* gstmmapsrc-event.c */
+
+void gst_mmap_src_message (guint64 link, GVariant * body, gpointer user_data);
+
+/* The streaming thread, which is to meet the next producer, would never start again. */
+void gst_mmap_src_closed (guint64 link, gpointer user_data);
+
+void gst_mmap_src_substitute (GstMmapSrc * self, Substitute * substitute,
+    GstEvent * ours);
+
+/* What the base class makes up by itself is not what the producer has sent. A stream-start or segment of its own goes no further; the pad
+ * keeps it, and sends it again when another element is linked: then ours takes its place. EOS gets its sequence number. */
+GstPadProbeReturn gst_mmap_src_on_event (GstPad * pad, GstPadProbeInfo * info,
+    gpointer data);
+
+/* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
+void gst_mmap_src_measure_transfer (GstMmapSrc * self,
+    const MmapDescriptor * frame);
+
+gboolean gst_mmap_src_update_time (GstMmapSrc * self,
+    const MmapDescriptor * frame);
+
+/* What it is that something could not be pushed. Nobody ends a flush meanwhile: this thread has the lock of the stream. */
+GstFlowReturn gst_mmap_src_flow_or_flushing (GstMmapSrc * self,
+    GstFlowReturn flow);
+
+/* Nothing may come before it. */
+GstFlowReturn gst_mmap_src_ensure_stream_start (GstMmapSrc * self);
+
+/* Whether all that comes now is older than a flush that was heard of. */
+gboolean gst_mmap_src_is_before_flush (GstMmapSrc * self);
+
+GstFlowReturn gst_mmap_src_handle_event (GstMmapSrc * self,
+    const MmapItem * item);
+
+/* gstmmapsrc-frame.c */
+
+GstFlowReturn gst_mmap_src_handle_frame (GstMmapSrc * self,
+    const MmapItem * item, GstBuffer ** buffer);
+
+/* gstmmapsrc-upstream.c */
+
+/* Tells the producer what downstream accepts. Also on the streaming thread. */
+void gst_mmap_src_tell_wishes (gpointer user_data);
+
+gboolean gst_mmap_src_query (GstBaseSrc * src, GstQuery * query);
+
+/* Hands an event to the producer's pipeline, and waits for what becomes of it. */
+gboolean gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
+    GstEvent * event);
+
+gboolean gst_mmap_src_event (GstBaseSrc * src, GstEvent * event);
+void gst_mmap_src_note_allocation (GstMmapSrc * self, GstQuery * query);
+
+/* A frame had to be copied because of where its planes lie. */
+void gst_mmap_src_ask_for_default_layout (GstMmapSrc * self);
+
+/* Buffers come from the producer: the base class needs no pool. */
+gboolean gst_mmap_src_decide_allocation (GstBaseSrc * src, GstQuery * query);
+
+/* gstmmapsrc.c */
+
+void gst_mmap_src_remove_no_caps_probe (GstMmapSrc * self);
+
+/* Returns: (transfer full) (nullable) */
+MmapConsumer *gst_mmap_src_dup_consumer (GstMmapSrc * self);
+
+GstClockTimeDiff gst_mmap_src_read_shift (GstMmapSrc * self);
+
+G_END_DECLS
