@@ -55,6 +55,9 @@ typedef struct
 
 static void
 tell (Scene * scene, const char *format, ...)
+G_GNUC_PRINTF (2, 3);
+
+     static void tell (Scene * scene, const char *format, ...)
 {
   va_list args;
 

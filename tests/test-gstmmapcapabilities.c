@@ -301,7 +301,7 @@ test_accepted (void)
     "application/x-mmap, file=(string)\"/dev/shm/cam 0, \\\"x\\\"\"",
     "application/x-mmap, file={ memfd, (string)\"/dev/shm/cam 0, \\\"x\\\"\" }",
     "application/x-mmap, session=(guint64)18446744073709551615",
-    "application/x-mmap, token=(string)" TOKEN,
+    ("application/x-mmap, token=(string)" TOKEN),
     "application/x-mmap, media=(GstCaps)video/x-raw",
     "application/x-mmap, media=video/x-raw",
     "application/x-mmap, media=\"video/x-raw, width=[1, 1000]\"",
