@@ -274,6 +274,35 @@ set_clash (GError ** error, const GstStructure * allowed,
       secret ? "secret" : value, secret ? "another" : limit);
 }
 
+/* What is mistyped would restrict nothing, in silence. */
+static gboolean
+is_restriction (const GstStructure * allowed, GError ** error)
+{
+  gint n = gst_structure_n_fields (allowed), i;
+  guint k;
+
+  if (!gst_structure_has_name (allowed, NAME)) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "accept-capabilities has %s, expected " NAME,
+        gst_structure_get_name (allowed));
+    return FALSE;
+  }
+  for (i = 0; i < n; i++) {
+    const char *name = gst_structure_nth_field_name (allowed, i);
+
+    for (k = 0; k < G_N_ELEMENTS (fields); k++)
+      if (g_str_equal (name, fields[k].name))
+        break;
+    if (k == G_N_ELEMENTS (fields)) {
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+          "accept-capabilities has a field %s, which no capabilities have: "
+          "there are file, size, token-bytes, media and others", name);
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
 gboolean
 gst_mmap_capabilities_check (GstCaps * accept, GVariant * capabilities,
     GError ** error)
@@ -293,10 +322,7 @@ gst_mmap_capabilities_check (GstCaps * accept, GVariant * capabilities,
   for (i = 0; i < gst_caps_get_size (accept); i++) {
     const GstStructure *allowed = gst_caps_get_structure (accept, i);
 
-    if (!gst_structure_has_name (allowed, NAME)) {
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-          "accept-capabilities has %s, expected " NAME,
-          gst_structure_get_name (allowed));
+    if (!is_restriction (allowed, error)) {
       gst_caps_unref (caps);
       return FALSE;
     }

@@ -12,6 +12,7 @@
 
 #include <gst/allocators/allocators.h>
 #include <gst/video/video.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -314,6 +315,14 @@ pipe_socket_path (void)
 
   return g_strdup_printf ("%s/gst-mmap-test-%d-%d", g_get_tmp_dir (),
       (int) getpid (), g_atomic_int_add (&count, 1));
+}
+
+guint
+pipe_rounds (guint n)
+{
+  const char *times = g_getenv ("MMAP_TEST_TIMES");
+
+  return times ? n / MAX (1, atoi (times)) : n;
 }
 
 /* What GStreamer and GLib make once and keep is there before the first leak check. */

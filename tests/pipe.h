@@ -73,6 +73,9 @@ char *pipe_socket_path (void);
 /* SHA-256 of a buffer as in PipeFrame. Returns: (transfer full) */
 char *pipe_hash (GstBuffer * buffer, GstCaps * caps);
 
+/* Returns: @n, or less where everything is slower: with a sanitizer */
+guint pipe_rounds (guint n);
+
 /* Registers the elements and runs the tests; at the end no object may be left. */
 int pipe_test_main (int argc, char **argv, void (*add_tests) (void));
 

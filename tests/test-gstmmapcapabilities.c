@@ -284,7 +284,6 @@ test_accepted (void)
   static const char *const accept[] = {
     "ANY",
     "application/x-mmap",
-    "application/x-mmap, unknown=[1,2]",
     "application/x-mmap, size=(guint64)5000000000",
     "application/x-mmap, size=(gint64)5000000000",
     "application/x-mmap, size=(gint64)[1, 8000000000]",
@@ -336,6 +335,8 @@ static const struct
   {"video/x-raw", MMAP_ERROR_MESSAGE, "video/x-raw|application/x-mmap"},
   {"application/x-mmap, size=1; video/x-raw", MMAP_ERROR_MESSAGE,
       "video/x-raw|application/x-mmap"},
+  {"application/x-mmap, token_bytes=[1,2]", MMAP_ERROR_MESSAGE,
+      "token_bytes|token-bytes"},
   {"application/x-mmap, protocol=2", MMAP_ERROR_VERSION, "protocol is 1|2"},
   {"application/x-mmap, session=(guint64)5", MMAP_ERROR_SESSION,
       "session is 18446744073709551615|5"},

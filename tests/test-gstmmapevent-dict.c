@@ -729,9 +729,9 @@ test_random (void)
 {
   g_autoptr (GPtrArray) all = make_all ();
   GstPad *pad = make_pad ();
-  guint n_accepted = 0, i;
+  guint n = pipe_rounds (30000), n_accepted = 0, i;
 
-  for (i = 0; i < 30000; i++) {
+  for (i = 0; i < n; i++) {
     GstEvent *model = g_ptr_array_index (all, i % all->len);
     g_autoptr (GVariant) dict = to_wire (model, 0);
     g_autoptr (GVariant) mutated = mutate (dict);
@@ -743,8 +743,8 @@ test_random (void)
       n_accepted++;
     }
   }
-  g_assert_cmpuint (n_accepted, >, 5000);
-  g_assert_cmpuint (n_accepted, <, 29000);
+  g_assert_cmpuint (n_accepted, >, n / 6);
+  g_assert_cmpuint (n_accepted, <, n - n / 30);
   gst_object_unref (pad);
 }
 
@@ -753,10 +753,10 @@ static void
 test_random_bytes (void)
 {
   g_autoptr (GPtrArray) all = make_all ();
-  guint i, j;
+  guint n = pipe_rounds (30000), i, j;
 
   g_assert_null (gst_mmap_dict_from_wire ("x", 1));
-  for (i = 0; i < 30000; i++) {
+  for (i = 0; i < n; i++) {
     g_autoptr (GVariant) dict =
         to_wire (g_ptr_array_index (all, i % all->len), 0);
     gsize size = g_variant_get_size (dict);

@@ -322,9 +322,9 @@ test_random (void)
     GST_QUERY_DURATION, GST_QUERY_SEEKING, GST_QUERY_SEGMENT,
     GST_QUERY_CONVERT, GST_QUERY_CUSTOM
   };
-  guint n_asked = 0, n_answered = 0, i;
+  guint n = pipe_rounds (50000), n_asked = 0, n_answered = 0, i;
 
-  for (i = 0; i < 50000; i++) {
+  for (i = 0; i < n; i++) {
     g_autoptr (GVariant) question = random_dict ();
     g_autoptr (GVariant) reply = random_dict ();
     GstQuery *query =
@@ -342,8 +342,8 @@ test_random (void)
     }
     gst_query_unref (query);
   }
-  g_assert_cmpuint (n_asked, >, 5000);
-  g_assert_cmpuint (n_answered, >, 500);
+  g_assert_cmpuint (n_asked, >, n / 10);
+  g_assert_cmpuint (n_answered, >, n / 100);
 }
 
 static void

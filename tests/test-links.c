@@ -131,7 +131,7 @@ test_flush_while_link_comes_up (void)
   thread = g_thread_new ("flushes", flush_all_the_time, producer);
   for (i = 0; i < 20; i++) {
     Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! "
-        "fakesink name=out async=false sync=false", path);
+        "fakesink name=out sync=false", path);
 
     pipe_play (consumer);
     g_usleep (g_test_rand_int_range (0, 10000));
@@ -139,7 +139,7 @@ test_flush_while_link_comes_up (void)
   }
   for (i = 0; i < 3; i++) {
     Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! "
-        "fakesink name=out async=false sync=false", path);
+        "fakesink name=out sync=false", path);
 
     pipe_play (consumer);
     if (thread)
