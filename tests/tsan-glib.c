@@ -106,3 +106,49 @@ g_source_attach (GSource * source, GMainContext * context)
   __tsan_release (context ? context : g_main_context_default ());
   return NEXT (g_source_attach) (source, context);
 }
+
+/* What a pool of threads works with: @data is handed over, and who frees the pool sees what was done. Never freed. */
+typedef struct
+{
+  GFunc func;
+  gpointer user_data;
+} Work;
+
+static void
+work (gpointer data, gpointer user_data)
+{
+  Work *self = user_data;
+
+  __tsan_acquire (data);
+  self->func (data, self->user_data);
+  __tsan_release (self);
+}
+
+GThreadPool *
+g_thread_pool_new (GFunc func, gpointer user_data, gint max_threads,
+    gboolean exclusive, GError ** error)
+{
+  Work *self = g_new (Work, 1);
+
+  self->func = func;
+  self->user_data = user_data;
+  return NEXT (g_thread_pool_new) (work, self, max_threads, exclusive, error);
+}
+
+gboolean
+g_thread_pool_push (GThreadPool * pool, gpointer data, GError ** error)
+{
+  __tsan_release (data);
+  return NEXT (g_thread_pool_push) (pool, data, error);
+}
+
+void
+g_thread_pool_free (GThreadPool * pool, gboolean immediate, gboolean wait)
+{
+  Work *self = pool->user_data;
+  gboolean ours = pool->func == work;
+
+  NEXT (g_thread_pool_free) (pool, immediate, wait);
+  if (ours)
+    __tsan_acquire (self);
+}
