@@ -43,7 +43,7 @@ typedef struct
   guint64 size;
 } Content;
 
-static G_DEFINE_QUARK (gst_mmap_content, content);
+static GQuark content_quark;    /* set with the class */
 
 static void
 content_clear (Content * content)
@@ -65,7 +65,7 @@ static Content *
 content_of (GstMemory * memory)
 {
   return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (memory),
-      content_quark ());
+      content_quark);
 }
 
 static gpointer
@@ -86,7 +86,7 @@ gst_mmap_allocator_new_memory (GstAllocator * allocator)
   GstMemory *memory = gst_fd_allocator_alloc (allocator, region->fd,
       region->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
 
-  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), content_quark (),
+  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), content_quark,
       g_new0 (Content, 1), content_free);
   return memory;
 }
@@ -325,6 +325,7 @@ gst_mmap_allocator_finalize (GObject * object)
 static void
 gst_mmap_allocator_class_init (GstMmapAllocatorClass * klass)
 {
+  content_quark = g_quark_from_static_string ("gst-mmap-content");
   G_OBJECT_CLASS (klass)->finalize = gst_mmap_allocator_finalize;
 }
 
