@@ -15,8 +15,8 @@
 
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
-/* The same in the handler of a serialised event, which goes on in PAUSED and ends when the pad is flushed. The base class calls it with
- * its lock, which a change of state needs. */
+/* As gst_mmap_sink_wait(), in the handler of a serialised event, which goes on in PAUSED and ends when the pad is flushed. The base class
+ * calls it with its lock, which a change of state needs. */
 static GstFlowReturn
 gst_mmap_sink_wait_in_event (GstMmapSink * self, guint64 serial)
 {
@@ -124,8 +124,10 @@ gst_mmap_sink_send_event (GstMmapSink * self, GstEvent * event)
 {
   GVariantDict dict;
 
-  mmap_producer_send (self->producer, 0, MMAP_MESSAGE_EVENT,
-      g_variant_dict_end (message_new (event, &dict)));
+  if (!mmap_producer_send (self->producer, 0, MMAP_MESSAGE_EVENT,
+          g_variant_dict_end (message_new (event, &dict))))
+    GST_WARNING_OBJECT (self, "not all consumers hear of %" GST_PTR_FORMAT
+        ": it is too large, or they don't read", event);
 }
 
 static void

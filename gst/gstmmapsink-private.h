@@ -97,7 +97,7 @@ GstFlowReturn gst_mmap_sink_wait (GstMmapSink * self, guint64 serial);
 /* The machine's monotonic clock at running time 0; MMAP_TIME_NONE if it is not known. */
 guint64 gst_mmap_sink_get_anchor (GstMmapSink * self);
 
-/* The same before there is a frame: whether it fits into a region of a fixed size is asked when it comes. */
+/* Makes sure that there is a region, before there is a frame: whether it fits into a region of a fixed size is asked when it comes. */
 gboolean gst_mmap_sink_ensure_region_for_caps (GstMmapSink * self,
     GstCaps * caps);
 

@@ -19,7 +19,8 @@
  *
  * Here is its life, and its properties; the rest is in gstmmapsrc-event.c, -frame.c, and -upstream.c.
  *
- * create() runs on the streaming thread, and is the only one that receives frames. The consumer's own thread calls message() and asked();
+ * create() runs on the streaming thread, and is the only one that receives frames. The consumer's own thread calls
+ * gst_mmap_src_message(), _closed() and _tell_wishes();
  * upstream events and queries come from anywhere.
  *
  * Since: 0.1
