@@ -381,14 +381,16 @@ link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
 static MmapNextResult
 link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
 {
+  gboolean hung_up, found;
   MmapNextResult next;
-  gboolean found;
 
   for (;;) {
     if (g_atomic_int_get (&consumer->cancelled))
       return MMAP_NEXT_CANCELLED;
+    /* Before the rings: what is not in them after this was not sent. */
+    hung_up = g_atomic_int_get (&consumer->hung_up);
     found = try_next (consumer, item, &next, error);
-    if (!found && g_atomic_int_get (&consumer->hung_up))
+    if (!found && hung_up)
       return MMAP_NEXT_DISCONNECTED;
     if (!found
         && mmap_spin (&consumer->spin, MMAP_SPIN_MAX_NS, has_news, consumer))

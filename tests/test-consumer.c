@@ -5,6 +5,7 @@
  *
  * Run by `meson test`. Those that break the rules are in test-consumer-hostile.c.
  */
+#include "consumer-private.h"
 #include "leak-check.h"
 #include "peers.h"
 
@@ -303,6 +304,55 @@ test_producer_closes (void)
   mmap_consumer_free (consumer);
 }
 
+MmapRingResult __real_mmap_ring_peek (MmapRing * ring, void *slot);
+MmapRingResult __wrap_mmap_ring_peek (MmapRing * ring, void *slot);
+
+static MmapProducer *goes;      /* when a consumer has found its last ring empty ... */
+static MmapConsumer *hears;     /* ... this one, whose own thread hears of it before the consumer goes on */
+
+/* The linker puts this in the place of mmap_ring_peek(). */
+MmapRingResult
+__wrap_mmap_ring_peek (MmapRing * ring, void *slot)
+{
+  MmapRingResult result = __real_mmap_ring_peek (ring, slot);
+  MmapProducer *producer = goes;
+
+  if (producer && ring->n_slots == MMAP_EVENT_RING_SLOTS
+      && result == MMAP_RING_WAIT) {
+    goes = NULL;
+    publish_frame (producer, 1, 4096);
+    push_event (producer, MMAP_EVENT_EOS, "");
+    end_producer (producer);
+    while (!g_atomic_int_get (&hears->hung_up))
+      g_usleep (100);
+  }
+  return result;
+}
+
+/* What it sent last is not lost, though its end is heard of between two looks at the rings. */
+static void
+test_producer_closes_between_looks (void)
+{
+  static const MmapConsumerCallbacks callbacks = { NULL };
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapConsumer *consumer = make_consumer (address);
+  GError *error = NULL;
+  MmapItem item;
+
+  g_assert_true (mmap_consumer_start (consumer, &callbacks, NULL, &error));
+  g_assert_no_error (error);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  hears = consumer;
+  goes = producer;
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  check_frame (&item, 1);
+  release_item (&item);
+  next_item (consumer, &item, MMAP_NEXT_EVENT);
+  mmap_item_clear (&item);
+  next_item (consumer, &item, MMAP_NEXT_DISCONNECTED);
+  mmap_consumer_free (consumer);
+}
+
 /* It goes with a new region under way, and frames in it. */
 static void
 test_producer_closes_after_set_region (void)
@@ -537,6 +587,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer/started-first", test_started_first);
   leak_check_add_test ("/consumer/frames-outlive", test_frames_outlive);
   leak_check_add_test ("/consumer/producer-closes", test_producer_closes);
+  leak_check_add_test ("/consumer/producer-closes-between-looks",
+      test_producer_closes_between_looks);
   leak_check_add_test ("/consumer/producer-closes-after-set-region",
       test_producer_closes_after_set_region);
   leak_check_add_test ("/consumer/populates", test_populates);
