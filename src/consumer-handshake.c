@@ -28,28 +28,36 @@
 /* A producer that offers so many regions without using one is refused; chosen: as many as it may leave unanswered. */
 #define MAX_NEXT_REGIONS 16
 
-/* FALSE if cancelled. @fd: -1: none; @timeout_us: -1: none */
+/* How often it is looked, while a producer that was found is waited for, whether that has taken too long: how long that is may be changed
+ * meanwhile. Chosen, untuned. */
+#define PATIENCE_INTERVAL_US (G_USEC_PER_SEC / 2)
+
+/* FALSE if cancelled. @fd: -1: none */
 static gboolean
 wait_for (MmapConsumer * consumer, int fd, gint64 timeout_us)
 {
-  struct timespec timeout = { 0, timeout_us * 1000 };
+  struct timespec timeout = { timeout_us / G_USEC_PER_SEC,
+    timeout_us % G_USEC_PER_SEC * 1000
+  };
   struct pollfd fds[2] = {
     {consumer->cancel_fd, POLLIN, 0},
     {fd, POLLIN, 0},
   };
 
-  ppoll (fds, G_N_ELEMENTS (fds), timeout_us < 0 ? NULL : &timeout, NULL);
+  ppoll (fds, G_N_ELEMENTS (fds), &timeout, NULL);
   return !g_atomic_int_get (&consumer->cancelled);
 }
 
 /* Between two looks. */
 static void
-wait_to_search (MmapConsumer * consumer, gint64 began)
+wait_to_search (MmapConsumer * consumer)
 {
-  gint64 searched = g_get_monotonic_time () - began;
+  gint64 searched = g_get_monotonic_time () - consumer->wait_began;
+  gint64 interval = CLAMP (searched / SEARCH_INTERVAL_PART,
+      SEARCH_INTERVAL_MIN_US, SEARCH_INTERVAL_MAX_US);
 
-  wait_for (consumer, -1, CLAMP (searched / SEARCH_INTERVAL_PART,
-          SEARCH_INTERVAL_MIN_US, SEARCH_INTERVAL_MAX_US));
+  wait_for (consumer, -1, MIN (interval,
+          mmap_consumer_get_wait_left (consumer)));
 }
 
 static gboolean
@@ -80,6 +88,15 @@ search_carried (MmapConsumer * consumer)
   return consumer->state == CONSUMER_GREETED;
 }
 
+/* The default directory is made by the producer. Another one may have been mistyped; not if there was a producer in it. */
+static gboolean
+is_nobody_there (MmapConsumer * consumer, const GError * error)
+{
+  return g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
+      || (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY)
+      && (!consumer->address || mmap_load_relaxed (&consumer->stats.links)));
+}
+
 /* One look for a producer. FALSE without an error: nobody there yet. */
 static gboolean
 search (MmapConsumer * consumer, GError ** error)
@@ -104,10 +121,7 @@ search (MmapConsumer * consumer, GError ** error)
     g_mutex_unlock (&consumer->receive_lock);
     return TRUE;
   }
-  /* The default directory is made by the producer. */
-  if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
-      && (consumer->address
-          || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY)))
+  if (!is_nobody_there (consumer, cause))
     g_propagate_error (error, g_steal_pointer (&cause));
   return FALSE;
 }
@@ -385,40 +399,81 @@ mmap_consumer_receive_for_peer (MmapConsumer * consumer, GSocket * peer)
   return open;
 }
 
+/* While a producer is looked for: FALSE without an error: it is not to be waited for any longer. */
+static gboolean
+try_search (MmapConsumer * consumer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  if (search (consumer, &cause)) {
+    mmap_consumer_note_greeting (consumer);
+    return TRUE;
+  }
+  if (cause) {
+    g_propagate_error (error, g_steal_pointer (&cause));
+    return FALSE;
+  }
+  if (mmap_consumer_get_wait_left (consumer) == 0)
+    return FALSE;
+  wait_to_search (consumer);
+  return TRUE;
+}
+
+/* The producer's end of the handshake. As try_search(). */
+static gboolean
+try_greet (MmapConsumer * consumer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  gint64 left = mmap_consumer_get_wait_left (consumer);
+
+  if (!wait_for (consumer, g_socket_get_fd (consumer->socket),
+          MIN (left, PATIENCE_INTERVAL_US)))
+    return TRUE;
+  if (!mmap_consumer_receive (consumer, &cause)) {
+    /* This process was stopped for longer than a producer waits for an answer: it may ask again. */
+    if (consumer->is_carried
+        || !g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_TIMEOUT)) {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return FALSE;
+    }
+    consumer->hung_up = TRUE;
+  }
+  /* A link that is up has frames to hand out, even if the producer has gone meanwhile. */
+  if (consumer->state == CONSUMER_UP)
+    return TRUE;
+  left = mmap_consumer_get_wait_left (consumer);
+  if (!consumer->hung_up)
+    return left > 0;
+  /* It went before the link was up: as if it had not been there. */
+  mmap_consumer_disconnect (consumer);
+  left = mmap_consumer_get_wait_left (consumer);
+  wait_for (consumer, -1, MIN (left, SEARCH_INTERVAL_MAX_US));
+  return left > 0;
+}
+
 MmapNextResult
 mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
 {
-  gint64 began = g_get_monotonic_time ();
   g_autoptr (GError) cause = NULL;
 
+  mmap_consumer_begin_wait (consumer);
   while (!g_atomic_int_get (&consumer->cancelled)) {
-    if (consumer->state == CONSUMER_SEARCHING) {
-      if (!search (consumer, &cause)) {
-        if (cause)
-          goto failed;
-        wait_to_search (consumer, began);
-      }
-      continue;
-    }
+    gboolean more = consumer->state == CONSUMER_SEARCHING ?
+        try_search (consumer, &cause) : try_greet (consumer, &cause);
 
-    if (!wait_for (consumer, g_socket_get_fd (consumer->socket), -1))
-      break;
-    if (!mmap_consumer_receive (consumer, &cause))
-      goto failed;
-    /* A link that is up has frames to hand out, even if the producer has gone meanwhile. */
+    if (!more && !cause)
+      mmap_consumer_give_up (consumer, &cause);
+    if (!more || consumer->state == CONSUMER_UP)
+      consumer->waited_us = 0;
+    if (!more) {
+      g_propagate_error (error, g_steal_pointer (&cause));
+      return MMAP_NEXT_ERROR;
+    }
     if (consumer->state == CONSUMER_UP)
       return MMAP_NEXT_CONNECTED;
-    /* It went before the link was up: as if it had not been there. */
-    if (consumer->hung_up) {
-      mmap_consumer_disconnect (consumer);
-      wait_for (consumer, -1, SEARCH_INTERVAL_MAX_US);
-    }
   }
+  mmap_consumer_pause_wait (consumer);
   return MMAP_NEXT_CANCELLED;
-
-failed:
-  g_propagate_error (error, g_steal_pointer (&cause));
-  return MMAP_NEXT_ERROR;
 }
 
 /* --- offers through another channel --- */

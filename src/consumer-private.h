@@ -4,7 +4,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-service.c: the thread for what is not
- * in order with the frames, and what is sent to the producer. consumer-populate.c: pages of a region.
+ * in order with the frames, and what is sent to the producer. consumer-populate.c: pages of a region. consumer-patience.c: how long it
+ * waits for a producer.
  */
 #pragma once
 
@@ -53,6 +54,7 @@ struct _MmapConsumer
   gboolean is_carried;          /* offers come through mmap_consumer_accept_offer() */
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
+  gint64 reconnect_timeout;     /* atomic: ns; -1: none */
 
   /* the thread that calls next() alone; of these, under the receive lock: socket, hung_up, failure, region while it is NULL, next_regions */
   MmapConsumerState state;
@@ -65,6 +67,9 @@ struct _MmapConsumer
   gint64 looked_us;             /* when it was last looked whether there may be one; 0: not yet */
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
   guint64 sequence;
+  gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */
+  gint64 waited_us;             /* before the pause */
+  gint64 greeted;               /* monotonic microseconds: when a producer was found, or looked at again after a pause */
 
   /* Both threads read the socket. */
   GMutex receive_lock;
@@ -99,6 +104,19 @@ struct _MmapConsumer
 /* Looks for a producer and speaks the handshake, as far as it gets without being cancelled: MMAP_NEXT_CONNECTED,
  * MMAP_NEXT_CANCELLED or MMAP_NEXT_ERROR. */
 MmapNextResult mmap_consumer_connect (MmapConsumer * consumer, GError ** error);
+
+/* A look for a producer begins, or goes on after mmap_consumer_pause_wait(); ends without a link, but will go on; waited_us = 0: is over. */
+void mmap_consumer_begin_wait (MmapConsumer * consumer);
+void mmap_consumer_pause_wait (MmapConsumer * consumer);
+
+/* A producer was found. */
+void mmap_consumer_note_greeting (MmapConsumer * consumer);
+
+/* Returns: how long the consumer may still wait for a link, microseconds; G_MAXINT64: for ever */
+gint64 mmap_consumer_get_wait_left (MmapConsumer * consumer);
+
+/* MMAP_ERROR_NOT_FOUND: nobody came; MMAP_ERROR_TIMEOUT: somebody did, but there is no link. */
+void mmap_consumer_give_up (MmapConsumer * consumer, GError ** error);
 
 /* Handles the messages that are in the socket; sets hung_up at its end. FALSE if the link has to end. */
 gboolean mmap_consumer_receive (MmapConsumer * consumer, GError ** error);

@@ -27,6 +27,7 @@ mmap_consumer_new (const char *address, GError ** error)
   g_cond_init (&consumer->cond);
   consumer->calls = g_hash_table_new (NULL, NULL);
   mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
+  consumer->reconnect_timeout = -1;
   consumer->is_carried = address == MMAP_ADDRESS_NONE;
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -136,8 +136,10 @@ GVariant *mmap_consumer_call (MmapConsumer * consumer, MmapMessageKind kind,
 void mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos);
 
 /* Waits for a producer, for a frame, for an event. @item is to be cleared after FRAME and EVENT.
- * Errors: those of mmap_address_connect() but MMAP_ERROR_NOT_FOUND; each of the checks of the handshake, by field; what the
- * producer said as it refused; MMAP_ERROR_RING if it breaks the protocol. */
+ * Errors: those of mmap_address_connect(), but MMAP_ERROR_NOT_FOUND and MMAP_ERROR_TIMEOUT only when
+ * mmap_consumer_set_reconnect_timeout() says so, and MMAP_ERROR_NO_DIRECTORY only as long as no link was up: a directory may go with its
+ * producer; each of the checks of the handshake, by field; what the producer said as it refused, but that the consumer was too slow: then
+ * it tries again; MMAP_ERROR_RING if it breaks the protocol. */
 MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
     GError ** error);
 
@@ -151,6 +153,12 @@ GVariant *mmap_consumer_accept_offer (MmapConsumer * consumer,
 
 /* How long mmap_consumer_next() looks for news before it sleeps: see mmap_spin_set_time(). Any thread. */
 void mmap_consumer_set_spin_time (MmapConsumer * consumer, gint64 time_ns);
+
+/* How long mmap_consumer_next() waits until a link is up, from the first call on and again after MMAP_NEXT_DISCONNECTED, before it ends with
+ * MMAP_ERROR_NOT_FOUND (nobody came) or MMAP_ERROR_TIMEOUT (somebody did, who has 5 s in any case). Time between two calls doesn't count.
+ * @timeout_ns: ns, from 0: one look; -1: for ever, as it is at first. Any thread. */
+void mmap_consumer_set_reconnect_timeout (MmapConsumer * consumer,
+    gint64 timeout_ns);
 
 /* Makes mmap_consumer_next() return at once, now and until it is allowed again. Any thread. */
 void mmap_consumer_set_cancelled (MmapConsumer * consumer, gboolean cancelled);

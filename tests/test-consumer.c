@@ -243,6 +243,139 @@ test_started_first (void)
   end_producer (producer);
 }
 
+static void
+expect_to_give_up (MmapConsumer * consumer, MmapError code, const char *reason)
+{
+  GError *error = NULL;
+  MmapItem item;
+
+  g_assert_cmpint (mmap_consumer_next (consumer, &item, &error), ==,
+      MMAP_NEXT_ERROR);
+  check_error (&error, code, reason);
+}
+
+/* Nobody comes, or comes back. It looks once at least; who is there is found however short the time. */
+static void
+test_reconnect_timeout (void)
+{
+  MmapConsumer *consumer = make_consumer (address);
+  gint64 began = g_get_monotonic_time ();
+  MmapProducer *producer;
+  MmapItem item;
+
+  mmap_consumer_set_reconnect_timeout (consumer, 300 * G_TIME_SPAN_MILLISECOND
+      * 1000);
+  expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "No producer was at ");
+  g_assert_cmpint (g_get_monotonic_time () - began, >=,
+      300 * G_TIME_SPAN_MILLISECOND);
+
+  mmap_consumer_set_reconnect_timeout (consumer, 0);
+  expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "within 0.0 s");
+  producer = make_producer (address, MIB);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  end_producer (producer);
+  next_item (consumer, &item, MMAP_NEXT_DISCONNECTED);
+  expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "No other producer");
+  mmap_consumer_free (consumer);
+
+  consumer = make_consumer (MMAP_ADDRESS_NONE);
+  mmap_consumer_set_reconnect_timeout (consumer, 0);
+  expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "No offer");
+  mmap_consumer_free (consumer);
+}
+
+/* A pause is none of the time, and what was waited before it is. */
+static void
+test_reconnect_timeout_pause (void)
+{
+  MmapConsumer *consumer = make_consumer (address);
+  gint64 time = 200 * G_TIME_SPAN_MILLISECOND, began, waited;
+  Call call = { consumer, MMAP_NEXT_FRAME };
+  GThread *thread;
+
+  mmap_consumer_set_reconnect_timeout (consumer, 2 * time * 1000);
+  thread = g_thread_new ("next", call_next, &call);
+  g_usleep (time / 2);
+  mmap_consumer_set_cancelled (consumer, TRUE);
+  g_thread_join (thread);
+  g_assert_cmpint (call.next, ==, MMAP_NEXT_CANCELLED);
+  waited = consumer->waited_us;
+  g_assert_cmpint (waited, >, 0);
+  mmap_consumer_begin_wait (consumer);
+  g_assert_cmpint (consumer->wait_began, <=, g_get_monotonic_time () - waited);
+  g_usleep (3 * time);
+  mmap_consumer_set_cancelled (consumer, FALSE);
+  began = g_get_monotonic_time ();
+  expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "No producer");
+  g_assert_cmpint (g_get_monotonic_time () - began, >=, 2 * time - waited);
+  mmap_consumer_free (consumer);
+}
+
+/* Somebody is there, who has no stream: not at once, but not for ever, either. That is said, and counted there. */
+static void
+test_reconnect_timeout_silence (void)
+{
+  MmapProducer *producer = make_producer (address, 0);
+  MmapConsumer *consumer = make_consumer (address);
+  gint64 began = g_get_monotonic_time ();
+
+  mmap_consumer_set_reconnect_timeout (consumer, 0);
+  expect_to_give_up (consumer, MMAP_ERROR_TIMEOUT, "handshake");
+  g_assert_cmpint (g_get_monotonic_time () - began, >=, 5 * G_USEC_PER_SEC);
+  wait_for_failures (producer, MMAP_ERROR_TIMEOUT, 1);
+  mmap_consumer_free (consumer);
+  end_producer (producer);
+}
+
+/* A directory that has never been there is an error; one that has gone with its producer comes back with the next. */
+static void
+test_directory_goes (void)
+{
+  g_autofree char *directory = g_strdup_printf ("%s-directory", address);
+  g_autofree char *inside = g_build_filename (directory, "socket", NULL);
+  MmapConsumer *consumer = make_consumer (inside);
+  MmapProducer *producer;
+  guint round;
+  MmapItem item;
+
+  expect_to_give_up (consumer, MMAP_ERROR_NO_DIRECTORY, directory);
+  for (round = 0; round < 2; round++) {
+    g_assert_cmpint (g_mkdir (directory, 0700), ==, 0);
+    producer = make_producer (inside, MIB);
+    next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+    end_producer (producer);
+    next_item (consumer, &item, MMAP_NEXT_DISCONNECTED);
+    g_assert_cmpint (g_rmdir (directory), ==, 0);
+    mmap_consumer_set_reconnect_timeout (consumer, 0);
+    expect_to_give_up (consumer, MMAP_ERROR_NOT_FOUND, "No other producer");
+    mmap_consumer_set_reconnect_timeout (consumer, -1);
+  }
+  mmap_consumer_free (consumer);
+}
+
+/* Who was stopped for longer than the producer waits for an answer is refused, and tries again. */
+static void
+test_too_slow (void)
+{
+  MmapConsumer *consumer = make_consumer (address);
+  Call call = { consumer, MMAP_NEXT_FRAME };
+  g_autoptr (GError) slow = g_error_new (MMAP_ERROR, MMAP_ERROR_TIMEOUT,
+      "The consumer did not answer");
+  RawProducer raw;
+  GThread *thread;
+
+  raw_producer_init (&raw, address);
+  thread = g_thread_new ("next", call_next, &call);
+  raw_producer_greet (&raw);
+  mmap_message_send_refusal (raw.socket, slow);
+  g_clear_object (&raw.socket);
+  raw_producer_bring_up (&raw);
+  g_thread_join (thread);
+  g_assert_cmpint (call.next, ==, MMAP_NEXT_CONNECTED);
+  raw_producer_clear (&raw);
+  mmap_consumer_free (consumer);
+}
+
 /* Frames outlive the link, the consumer and the producer. */
 static void
 test_frames_outlive (void)
@@ -585,6 +718,13 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer/cancel", test_cancel);
   leak_check_add_test ("/consumer/cancel-silence", test_cancel_silence);
   leak_check_add_test ("/consumer/started-first", test_started_first);
+  leak_check_add_test ("/consumer/reconnect-timeout", test_reconnect_timeout);
+  leak_check_add_test ("/consumer/reconnect-timeout-pause",
+      test_reconnect_timeout_pause);
+  leak_check_add_test ("/consumer/reconnect-timeout-silence",
+      test_reconnect_timeout_silence);
+  leak_check_add_test ("/consumer/directory-goes", test_directory_goes);
+  leak_check_add_test ("/consumer/too-slow", test_too_slow);
   leak_check_add_test ("/consumer/frames-outlive", test_frames_outlive);
   leak_check_add_test ("/consumer/producer-closes", test_producer_closes);
   leak_check_add_test ("/consumer/producer-closes-between-looks",
