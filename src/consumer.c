@@ -327,6 +327,12 @@ try_next (MmapConsumer * consumer, MmapItem * item, MmapNextResult * next,
       frame_there = mmap_ring_peek (frames, &item->descriptor);
     frame = frame_there == MMAP_RING_OK && (event_there != MMAP_RING_OK
         || item->descriptor.sequence < event.sequence);
+    /* The event comes before that frame, which may lie where an older one was taken back: then others may come before the event. */
+    if (frame_there == MMAP_RING_OK && !frame) {
+      frame_there = mmap_ring_check (frames);
+      if (frame_there == MMAP_RING_WAIT)
+        continue;
+    }
     if (frame_there == MMAP_RING_BROKEN || event_there == MMAP_RING_BROKEN)
       goto broken;
     if (frame_there == MMAP_RING_WAIT && event_there == MMAP_RING_WAIT)

@@ -83,18 +83,26 @@ mmap_ring_is_read (const MmapRing * ring)
   return mmap_load_relaxed (ring->tail) == ring->own;
 }
 
-/* The pusher is further ahead than the ring is long: right only if it has taken slots back meanwhile. */
-static gboolean
-ring_catch_up (MmapRing * ring, guint64 * head)
+/* The pusher has taken slots back: @tail was read, and is not where this side left it. */
+static MmapRingResult
+ring_taken_back (MmapRing * ring, guint64 tail)
 {
-  /* Acquire: the head is read after the tail, so that it is not less. Pairs with the pusher's swap of the tail. */
-  guint64 tail = mmap_load_acquire (ring->tail);
+  if (tail - ring->own > ring->seen - ring->own) {
+    guint64 head;
 
-  *head = mmap_load_acquire (ring->head);
-  if (tail - ring->own > *head - ring->own || *head - tail > ring->n_slots)
-    return FALSE;
+    /* Acquire: the head is read after the tail, so that it is not less. Pairs with the swap in mmap_ring_take_back(). */
+    mmap_fence_acquire ();
+    /* Acquire: as in mmap_ring_peek(). */
+    head = mmap_load_acquire (ring->head);
+    if (tail - ring->own > head - ring->own)
+      return MMAP_RING_BROKEN;
+    /* Too far ahead: right only if more was taken back since, and pushed. Then what is read next is void, and mmap_ring_pop() finds out. */
+    if (head - tail > ring->n_slots && mmap_load_relaxed (ring->tail) == tail)
+      return MMAP_RING_BROKEN;
+    ring->seen = head;
+  }
   ring->own = tail;
-  return TRUE;
+  return MMAP_RING_WAIT;
 }
 
 MmapRingResult
@@ -108,10 +116,16 @@ mmap_ring_peek (MmapRing * ring, void *slot)
     /* Acquire: the slot and the block it describes are read after. Pairs with the release in mmap_ring_push(). */
     guint64 head = mmap_load_acquire (ring->head);
 
-    if (head - ring->own > ring->n_slots && !ring_catch_up (ring, &head))
-      return MMAP_RING_BROKEN;
-    ring->seen = head;
-    if (head == ring->own)
+    if (head - ring->own > ring->n_slots) {
+      /* Right only if slots were taken back meanwhile. */
+      guint64 tail = mmap_load_relaxed (ring->tail);
+
+      if (tail == ring->own || ring_taken_back (ring, tail) != MMAP_RING_WAIT)
+        return MMAP_RING_BROKEN;
+    } else {
+      ring->seen = head;
+    }
+    if (ring->seen == ring->own)
       return MMAP_RING_WAIT;
   }
 
@@ -138,14 +152,16 @@ mmap_ring_pop (MmapRing * ring)
     ring->own++;
     return MMAP_RING_OK;
   }
-  /* Taken back, perhaps with others that were not seen yet. */
-  if (tail - ring->own > ring->seen - ring->own) {
-    guint64 head = mmap_load_acquire (ring->head);
+  return ring_taken_back (ring, tail);
+}
 
-    if (tail - ring->own > head - ring->own || head - tail > ring->n_slots)
-      return MMAP_RING_BROKEN;
-    ring->seen = head;
-  }
-  ring->own = tail;
-  return MMAP_RING_WAIT;
+MmapRingResult
+mmap_ring_check (MmapRing * ring)
+{
+  guint64 tail;
+
+  /* Acquire: the slot was read before the tail is. Pairs with the release fence in mmap_ring_take_back(). */
+  mmap_fence_acquire ();
+  tail = mmap_load_relaxed (ring->tail);
+  return tail == ring->own ? MMAP_RING_OK : ring_taken_back (ring, tail);
 }

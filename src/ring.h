@@ -70,4 +70,8 @@ gboolean mmap_ring_has_new (const MmapRing * ring);
  * MMAP_RING_WAIT, and what peek copied is void. */
 MmapRingResult mmap_ring_pop (MmapRing * ring);
 
+/* Popper: whether the slot that the last peek copied was the oldest one when it was read. If not, it was taken back, and perhaps a later one was
+ * read in its place: then MMAP_RING_WAIT, and what peek copied is void. */
+MmapRingResult mmap_ring_check (MmapRing * ring);
+
 G_END_DECLS

@@ -797,6 +797,59 @@ test_between_two_looks (void)
   check_between_two_looks (MMAP_FRAME_RING_SLOTS);
 }
 
+/* No hostile one: the frame that the consumer looks at is taken back, and a later one takes its slot, but an older one than the event is still
+ * there. It is not the event's turn. */
+static void
+test_taken_back_before_event (void)
+{
+  MmapDescriptor descriptor;
+  GError *error = NULL;
+  RawProducer raw;
+  MmapConsumer *consumer;
+  GThread *thread;
+  MmapItem item;
+  guint64 i;
+
+  raw_producer_init (&raw, address);
+  consumer = mmap_consumer_new (address, &error);
+  g_assert_no_error (error);
+  thread = g_thread_new ("producer", bring_up, &raw);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  g_thread_join (thread);
+  /* It has seen that there are three. */
+  for (i = 1; i <= 3; i++) {
+    descriptor = raw_producer_describe (&raw);
+    raw_producer_push (&raw, &raw.link->frames, &descriptor);
+  }
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  release_item (&item);
+  for (; i <= MMAP_FRAME_RING_SLOTS + 1; i++) {
+    descriptor = raw_producer_describe (&raw);
+    raw_producer_push (&raw, &raw.link->frames, &descriptor);
+  }
+  descriptor = raw_producer_describe (&raw);
+  descriptor.kind = MMAP_EVENT_EOS;
+  raw_producer_push (&raw, &raw.link->events, &descriptor);
+  g_assert_cmpint (mmap_ring_has_room (&raw.link->frames), ==, MMAP_RING_WAIT);
+  __atomic_store_n (&raw.link->area->frame_tail, 2, __ATOMIC_RELEASE);
+  descriptor = raw_producer_describe (&raw);
+  raw_producer_push (&raw, &raw.link->frames, &descriptor);
+
+  for (i = 3; i <= MMAP_FRAME_RING_SLOTS + 1; i++) {
+    next_item (consumer, &item, MMAP_NEXT_FRAME);
+    g_assert_cmpuint (item.descriptor.sequence, ==, i);
+    release_item (&item);
+  }
+  next_item (consumer, &item, MMAP_NEXT_EVENT);
+  g_assert_cmpuint (item.descriptor.sequence, ==, i);
+  mmap_item_clear (&item);
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  g_assert_cmpuint (item.descriptor.sequence, ==, i + 1);
+  release_item (&item);
+  mmap_consumer_free (consumer);
+  raw_producer_clear (&raw);
+}
+
 /* They come after it found both rings empty, and before it says that it sleeps: nobody wakes it. */
 static void
 test_before_sleep (void)
@@ -844,6 +897,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer-hostile/between-two-looks",
       test_between_two_looks);
   leak_check_add_test ("/consumer-hostile/before-sleep", test_before_sleep);
+  leak_check_add_test ("/consumer-hostile/taken-back-before-event",
+      test_taken_back_before_event);
   result = g_test_run ();
   g_free (address);
   return result;
