@@ -367,8 +367,9 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
   GstQuery *query;
 
   if (!caps) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The producer sent caps that can't be parsed."), (NULL));
+    if (gst_mmap_src_check_memory (self))
+      GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+          ("The producer sent caps that can't be parsed."), (NULL));
     return GST_FLOW_ERROR;
   }
   GST_INFO_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
@@ -513,8 +514,9 @@ gst_mmap_src_handle_segment (GstMmapSrc * self, const MmapItem * item)
 {
   if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size,
           &self->segment)) {
-    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-        ("The producer sent a segment that makes no sense."), (NULL));
+    if (gst_mmap_src_check_memory (self))
+      GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+          ("The producer sent a segment that makes no sense."), (NULL));
     return GST_FLOW_ERROR;
   }
   if ((self->segment.flags & GST_SEGMENT_FLAG_SEGMENT)

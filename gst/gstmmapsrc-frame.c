@@ -136,9 +136,10 @@ gst_mmap_src_parse_metas (GstMmapSrc * self, const MmapItem * item,
   *metas = gst_mmap_metas_parse (item->metas, item->descriptor.metas_size);
   if (*metas)
     return TRUE;
-  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
-      ("The producer sent a frame whose metadata can't be parsed."),
-      ("%u bytes", item->descriptor.metas_size));
+  if (gst_mmap_src_check_memory (self))
+    GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+        ("The producer sent a frame whose metadata can't be parsed."),
+        ("%u bytes", item->descriptor.metas_size));
   return FALSE;
 }
 

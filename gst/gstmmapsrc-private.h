@@ -158,6 +158,9 @@ gboolean gst_mmap_src_decide_allocation (GstBaseSrc * src, GstQuery * query);
 
 void gst_mmap_src_remove_no_caps_probe (GstMmapSrc * self);
 
+/* After reading what the producer wrote. FALSE: it was not what was read, and an error was posted. Streaming thread. */
+gboolean gst_mmap_src_check_memory (GstMmapSrc * self);
+
 /* Returns: (transfer full) (nullable) */
 MmapConsumer *gst_mmap_src_dup_consumer (GstMmapSrc * self);
 

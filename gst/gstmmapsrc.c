@@ -263,6 +263,17 @@ gst_mmap_src_take_next (GstMmapSrc * self, MmapItem * item, GError ** error)
   return MMAP_NEXT_EVENT;
 }
 
+gboolean
+gst_mmap_src_check_memory (GstMmapSrc * self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (mmap_consumer_check_memory (self->consumer, &error))
+    return TRUE;
+  gst_mmap_post_error (GST_ELEMENT (self), error);
+  return FALSE;
+}
+
 static GstFlowReturn
 gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
 {
@@ -315,6 +326,11 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
         break;
     }
     mmap_item_clear (&item);
+    /* What was made of it may be zeros. */
+    if (flow == GST_FLOW_OK && !gst_mmap_src_check_memory (self)) {
+      gst_clear_buffer (buffer);
+      flow = GST_FLOW_ERROR;
+    }
   }
   return flow;
 }

@@ -32,6 +32,8 @@ resource_error (MmapError code)
       return GST_RESOURCE_ERROR_SETTINGS;
     case MMAP_ERROR_FAILED:
       return GST_RESOURCE_ERROR_FAILED;
+    case MMAP_ERROR_TRUNCATED:
+      return GST_RESOURCE_ERROR_READ;
     default:
       return GST_RESOURCE_ERROR_OPEN_READ;
   }

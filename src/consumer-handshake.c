@@ -128,8 +128,8 @@ search (MmapConsumer * consumer, GError ** error)
 
 /* Maps the region of an offer, and checks that it is the one that is meant. */
 static MmapRegion *
-open_region (const MmapCapabilities * offer, MmapMessage * message,
-    guint first_fd, GError ** error)
+open_region (MmapConsumer * consumer, const MmapCapabilities * offer,
+    MmapMessage * message, guint first_fd, GError ** error)
 {
   g_autoptr (MmapRegion) region = NULL;
   guint8 seen[MMAP_TOKEN_MAX_BYTES];
@@ -145,6 +145,7 @@ open_region (const MmapCapabilities * offer, MmapMessage * message,
     region = mmap_region_open_path (offer->file, offer->size, error);
   if (!region)
     return NULL;
+  mmap_region_set_alarm (region, consumer->alarm);
   if (region->session != offer->session
       || region->region_id != offer->region_id) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,
@@ -164,6 +165,10 @@ open_region (const MmapCapabilities * offer, MmapMessage * message,
   memcpy (seen, region->base + offer->token_index, offer->token.n_bytes);
   right = mmap_token_check (&offer->token, seen);
   explicit_bzero (seen, sizeof seen);
+  if (mmap_region_is_broken (region)) {
+    mmap_region_set_truncated_error (error, region->path);
+    return NULL;
+  }
   if (!right) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN,
         "The offer's token is not what %s holds: the two sides see different "
@@ -228,7 +233,9 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
     return FALSE;
   if (!mmap_sleeper_add_fd (&link->sleeper, consumer->cancel_fd, SLEEP_CANCEL)
       || !mmap_sleeper_add_fd (&link->sleeper,
-          g_socket_get_fd (consumer->socket), SLEEP_SOCKET)) {
+          g_socket_get_fd (consumer->socket), SLEEP_SOCKET)
+      || !mmap_sleeper_add_fd (&link->sleeper,
+          mmap_alarm_get_fd (consumer->alarm), SLEEP_ALARM)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "epoll_ctl: %s",
         g_strerror (errno));
     mmap_link_free (link);
@@ -275,7 +282,7 @@ take_offer (MmapConsumer * consumer, MmapMessage * message,
   }
   /* A file's descriptor comes along, too: by the time we look, another may lie at its path. */
   n_fds = message->n_fds > (consumer->link ? 0 : 2) ? 1 : 0;
-  region = open_region (offer, message, n_fds, error);
+  region = open_region (consumer, offer, message, n_fds, error);
   if (!region)
     return FALSE;
   if (!consumer->link
@@ -458,8 +465,14 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
 
   mmap_consumer_begin_wait (consumer);
   while (!g_atomic_int_get (&consumer->cancelled)) {
-    gboolean more = consumer->state == CONSUMER_SEARCHING ?
-        try_search (consumer, &cause) : try_greet (consumer, &cause);
+    gboolean more;
+
+    /* Somebody may still have frames of an earlier link. */
+    if (!mmap_consumer_check_memory (consumer, &cause))
+      more = FALSE;
+    else
+      more = consumer->state == CONSUMER_SEARCHING ?
+          try_search (consumer, &cause) : try_greet (consumer, &cause);
 
     if (!more && !cause)
       mmap_consumer_give_up (consumer, &cause);

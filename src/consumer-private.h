@@ -29,6 +29,7 @@ struct _MmapConsumerLink
 /* What ends a sleep besides the producer: tags for mmap_sleeper_add_fd(). */
 #define SLEEP_SOCKET 1u
 #define SLEEP_CANCEL 2u
+#define SLEEP_ALARM 4u
 
 /* Makes the pages of a region present. */
 typedef struct _MmapPopulator MmapPopulator;
@@ -55,6 +56,7 @@ struct _MmapConsumer
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
   gint64 reconnect_timeout;     /* atomic: ns; -1: none */
+  MmapAlarm *alarm;             /* of all regions in files; another one, under the receive lock, once it was told that it has rung */
 
   /* the thread that calls next() alone; of these, under the receive lock: socket, hung_up, failure, region while it is NULL, next_regions */
   MmapConsumerState state;

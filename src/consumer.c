@@ -32,7 +32,8 @@ mmap_consumer_new (const char *address, GError ** error)
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   consumer->service_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (consumer->cancel_fd < 0 || consumer->service_fd < 0) {
+  consumer->alarm = mmap_alarm_new ();
+  if (consumer->cancel_fd < 0 || consumer->service_fd < 0 || !consumer->alarm) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
         g_strerror (errno));
     mmap_consumer_free (consumer);
@@ -57,6 +58,7 @@ mmap_consumer_unref (MmapConsumer * consumer)
     close (consumer->cancel_fd);
   if (consumer->service_fd >= 0)
     close (consumer->service_fd);
+  g_clear_pointer (&consumer->alarm, mmap_alarm_unref);
   g_hash_table_unref (consumer->calls);
   g_mutex_clear (&consumer->lock);
   g_mutex_clear (&consumer->receive_lock);
@@ -160,6 +162,8 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
     mmap_sleeper_remove_fd (&link->link->sleeper, consumer->cancel_fd);
     mmap_sleeper_remove_fd (&link->link->sleeper,
         g_socket_get_fd (consumer->socket));
+    mmap_sleeper_remove_fd (&link->link->sleeper,
+        mmap_alarm_get_fd (consumer->alarm));
     g_mutex_lock (&link->lock);
     link->ended = TRUE;
     wakeups = link->link->waker.wakeups;
@@ -178,6 +182,35 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
   g_clear_object (&consumer->socket);
 }
 
+/* After it was told that it has rung: the next link begins with one that has not. */
+static void
+renew_alarm_locked (MmapConsumer * consumer)
+{
+  MmapAlarm *fresh;
+
+  if (!mmap_alarm_is_rung (consumer->alarm))
+    return;
+  fresh = mmap_alarm_new ();
+  /* Without one, the old one says the same again. */
+  if (!fresh)
+    return;
+  mmap_alarm_unref (consumer->alarm);
+  consumer->alarm = fresh;
+}
+
+gboolean
+mmap_consumer_check_memory (MmapConsumer * consumer, GError ** error)
+{
+  if (!mmap_alarm_is_rung (consumer->alarm))
+    return TRUE;
+  /* The path doesn't change between the regions of a link. */
+  g_mutex_lock (&consumer->receive_lock);
+  mmap_region_set_truncated_error (error,
+      consumer->region ? consumer->region->path : NULL);
+  g_mutex_unlock (&consumer->receive_lock);
+  return FALSE;
+}
+
 void
 mmap_consumer_disconnect (MmapConsumer * consumer)
 {
@@ -185,6 +218,7 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   g_mutex_lock (&consumer->receive_lock);
   mmap_consumer_close_peer (consumer, NULL);
   mmap_consumer_drop_link_locked (consumer);
+  renew_alarm_locked (consumer);
   consumer->state = CONSUMER_SEARCHING;
   consumer->hung_up = FALSE;
   g_clear_error (&consumer->failure);
@@ -394,6 +428,8 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
   for (;;) {
     if (g_atomic_int_get (&consumer->cancelled))
       return MMAP_NEXT_CANCELLED;
+    if (!mmap_consumer_check_memory (consumer, error))
+      return MMAP_NEXT_ERROR;
     /* Before the rings: what is not in them after this was not sent. */
     hung_up = g_atomic_int_get (&consumer->hung_up);
     found = try_next (consumer, item, &next, error);

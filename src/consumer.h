@@ -139,8 +139,14 @@ void mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos);
  * Errors: those of mmap_address_connect(), but MMAP_ERROR_NOT_FOUND and MMAP_ERROR_TIMEOUT only when
  * mmap_consumer_set_reconnect_timeout() says so, and MMAP_ERROR_NO_DIRECTORY only as long as no link was up: a directory may go with its
  * producer; each of the checks of the handshake, by field; what the producer said as it refused, but that the consumer was too slow: then
- * it tries again; MMAP_ERROR_RING if it breaks the protocol. */
+ * it tries again; MMAP_ERROR_RING if it breaks the protocol; MMAP_ERROR_TRUNCATED. */
 MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
+    GError ** error);
+
+/* Whether what was handed out is what the producer wrote: for after it was read. FALSE with MMAP_ERROR_TRUNCATED: somebody has truncated the
+ * file of a region, and zeros were read instead, here or by others who hold frames; mmap_consumer_next() is about to say so. For the
+ * thread that calls that. */
+gboolean mmap_consumer_check_memory (MmapConsumer * consumer,
     GError ** error);
 
 /* Takes an offer of mmap_producer_create_offer() that came through somebody else's channel, while mmap_consumer_next() waits or will be called.

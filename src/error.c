@@ -35,6 +35,7 @@ static const char *const error_names[] = {
   [MMAP_ERROR_RING] = "ring",
   [MMAP_ERROR_LIMIT] = "limit",
   [MMAP_ERROR_NOT_NEGOTIATED] = "not-negotiated",
+  [MMAP_ERROR_TRUNCATED] = "truncated",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (error_names) == MMAP_N_ERRORS);

@@ -46,6 +46,7 @@ typedef enum
   MMAP_ERROR_RING,              /* ring indices or ids that can't be right */
   MMAP_ERROR_LIMIT,             /* too many links, or a consumer that does not read */
   MMAP_ERROR_NOT_NEGOTIATED,    /* the consumer accepts other media caps than the producer can have */
+  MMAP_ERROR_TRUNCATED,         /* somebody has truncated the region's file while it was in use */
   MMAP_N_ERRORS
 } MmapError;
 

@@ -171,7 +171,8 @@ push_event_locked (MmapProducer * producer, MmapKept * event)
   }
   mmap_producer_collect_locked (producer);
   if (!mmap_producer_links_have_room_locked (producer, producer->ready, FALSE)
-      || !payload_place_locked (producer, event->data, &event->block))
+      || !payload_place_locked (producer, event->data, &event->block)
+      || mmap_alarm_is_rung (producer->alarm))
     return MMAP_PUBLISH_FULL;
   event_push_locked (producer, event);
   event_keep_locked (producer, event);

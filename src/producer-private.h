@@ -157,7 +157,9 @@ struct _MmapProducer
   MmapArena *arena;
   MmapReserver *reserver;       /* of the arena; NULL if all is reserved */
   guint64 extended;             /* serial at which memory came last */
-  gboolean failed;              /* atomic: the region's memory did not come */
+  gboolean failing;             /* failed() is called, or was */
+  gboolean failed;              /* atomic: the region's memory did not come, or has gone */
+  MmapAlarm *alarm;             /* of all regions in files */
   guint32 last_region_id;
   guint64 metas_bytes;          /* see mmap_producer_leave_metas() */
   char *media;
@@ -180,6 +182,7 @@ struct _MmapProducer
   GMainLoop *loop;
   GThread *thread;
   GSource *accept_source;
+  GSource *alarm_source;
   MmapProducerCallbacks callbacks;
   gpointer user_data;
   guint reported_n_up;
@@ -207,6 +210,9 @@ mmap_producer_next_up_locked (MmapProducer * producer, guint64 * rest)
 /* Unlocks, and calls what is to be called without the lock. */
 void mmap_producer_unlock (MmapProducer * producer);
 
+
+/* Nothing can be published any more, because of what became of the region's memory. Told once; without the lock. */
+void mmap_producer_fail (MmapProducer * producer, const GError * reason);
 
 /* producer-block.c */
 

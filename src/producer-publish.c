@@ -294,8 +294,9 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   if (current && !producer->closed) {
     make_room_locked (producer, frame->size + frame->metas_size);
     /* The caller learns of the end from its next wait. */
-    if (!producer->closed && mmap_producer_links_have_room_locked (producer,
-            producer->ready, TRUE)) {
+    if (!producer->closed && !mmap_alarm_is_rung (producer->alarm)
+        && mmap_producer_links_have_room_locked (producer, producer->ready,
+            TRUE)) {
       publish_locked (producer, frame, notify, data);
       result = MMAP_PUBLISH_OK;
     }

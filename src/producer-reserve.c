@@ -49,13 +49,9 @@ reserver_fail (MmapReserver * reserver, const GError * error)
 {
   MmapProducer *producer = reserver->producer;
 
-  /* First: who waits ends, and should find it reported. */
-  if (producer->callbacks.failed)
-    producer->callbacks.failed (error, producer->user_data);
+  mmap_producer_fail (producer, error);
   g_mutex_lock (&producer->lock);
-  mmap_store_relaxed (&producer->failed, TRUE);
   reserver->arena->unreserved = 0;
-  mmap_producer_touch_locked (producer);
   mmap_producer_unlock (producer);
 }
 

@@ -12,6 +12,7 @@
 #include "token.h"
 
 #include <errno.h>
+#include <glib-unix.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -41,6 +42,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   g_cond_init (&producer->cond);
   producer->wake_fd = mmap_wake_fd_new ();
   producer->consumers_fd = mmap_wake_fd_new ();
+  producer->alarm = mmap_alarm_new ();
   producer->listener = listener;
   /* Consumers may have another current directory. */
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
@@ -54,7 +56,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   g_queue_init (&producer->reports);
   producer->context = g_main_context_new ();
   producer->loop = g_main_loop_new (producer->context, FALSE);
-  if (producer->wake_fd < 0 || producer->consumers_fd < 0) {
+  if (producer->wake_fd < 0 || producer->consumers_fd < 0 || !producer->alarm) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
         g_strerror (errno));
     mmap_producer_close (producer);
@@ -83,6 +85,44 @@ service_thread (gpointer data)
   return NULL;
 }
 
+void
+mmap_producer_fail (MmapProducer * producer, const GError * reason)
+{
+  gboolean first;
+
+  g_mutex_lock (&producer->lock);
+  first = !producer->failing;
+  producer->failing = TRUE;
+  g_mutex_unlock (&producer->lock);
+  if (!first)
+    return;
+  /* First: who waits ends, and should find it reported. */
+  if (producer->callbacks.failed)
+    producer->callbacks.failed (reason, producer->user_data);
+  g_mutex_lock (&producer->lock);
+  mmap_store_relaxed (&producer->failed, TRUE);
+  mmap_producer_touch_locked (producer);
+  mmap_producer_unlock (producer);
+}
+
+/* What consumers have not read yet may have gone, too. */
+static gboolean
+memory_has_gone (int fd, GIOCondition condition, gpointer data)
+{
+  MmapProducer *producer = data;
+  g_autoptr (GError) error = NULL;
+  guint i;
+
+  mmap_region_set_truncated_error (&error, producer->file);
+  mmap_producer_fail (producer, error);
+  g_mutex_lock (&producer->lock);
+  for (i = 0; i < MMAP_MAX_LINKS; i++)
+    if (producer->links[i])
+      mmap_producer_link_end_locked (producer->links[i], error);
+  mmap_producer_unlock (producer);
+  return G_SOURCE_REMOVE;
+}
+
 gboolean
 mmap_producer_start (MmapProducer * producer, GError ** error)
 {
@@ -95,12 +135,25 @@ mmap_producer_start (MmapProducer * producer, GError ** error)
         G_SOURCE_FUNC (mmap_producer_accept), producer, NULL);
     g_source_attach (producer->accept_source, producer->context);
   }
+  producer->alarm_source =
+      g_unix_fd_source_new (mmap_alarm_get_fd (producer->alarm), G_IO_IN);
+  g_source_set_callback (producer->alarm_source,
+      G_SOURCE_FUNC (memory_has_gone), producer, NULL);
+  g_source_attach (producer->alarm_source, producer->context);
   producer->thread = g_thread_try_new ("mmap-service", service_thread, producer,
       &cause);
   if (!producer->thread)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
         "Can't start a thread to serve consumers: %s", cause->message);
   return producer->thread != NULL;
+}
+
+static void
+end_source (GSource ** source)
+{
+  if (*source)
+    g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
 }
 
 static gboolean
@@ -130,10 +183,8 @@ mmap_producer_close (MmapProducer * producer)
     if (producer->links[i])
       mmap_producer_link_end_locked (producer->links[i], NULL);
   mmap_producer_forget_events_locked (producer);
-  if (producer->accept_source) {
-    g_source_destroy (producer->accept_source);
-    g_clear_pointer (&producer->accept_source, g_source_unref);
-  }
+  end_source (&producer->accept_source);
+  end_source (&producer->alarm_source);
   g_clear_pointer (&producer->listener, mmap_listener_free);
   if (producer->arena) {
     mmap_region_unlink (producer->arena->region);
@@ -164,6 +215,7 @@ mmap_producer_unref (MmapProducer * producer)
   g_array_unref (producer->publications);
   g_array_unref (producer->free_publications);
   g_array_unref (producer->notifications);
+  g_clear_pointer (&producer->alarm, mmap_alarm_unref);
   if (producer->wake_fd >= 0)
     close (producer->wake_fd);
   if (producer->consumers_fd >= 0)
@@ -295,6 +347,8 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
   /* Nobody needs the rest of the old one any more. */
   mmap_producer_stop_reserver (producer);
   region = producer_new_region (producer, size, first >= size, error);
+  if (region)
+    mmap_region_set_alarm (region, producer->alarm);
 
   g_mutex_lock (&producer->lock);
   if (region)

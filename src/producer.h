@@ -65,13 +65,13 @@ typedef enum
   MMAP_WAIT_CANCELLED,          /* the caller's MmapCancel is set */
   MMAP_WAIT_TIMEOUT,            /* nothing happened in time */
   MMAP_WAIT_CLOSED,             /* mmap_producer_close() was called */
-  MMAP_WAIT_FAILED              /* the region's memory did not come: see MmapProducerCallbacks */
+  MMAP_WAIT_FAILED              /* the region's memory did not come, or has gone: see MmapProducerCallbacks */
 } MmapWaitResult;
 
 typedef enum
 {
   MMAP_PUBLISH_OK,              /* each link that is up has it; none may be */
-  MMAP_PUBLISH_FULL,            /* a link or the region has no room, or it was closed: wait, and try again */
+  MMAP_PUBLISH_FULL,            /* a link or the region has no room, or it was closed or has failed: wait, and try again */
   MMAP_PUBLISH_TOO_LARGE        /* an event that the region could never hold, or more kept ones than a link has room for */
 } MmapPublishResult;
 
@@ -106,7 +106,8 @@ typedef struct
  * @links: the number of links that are up has changed
  * @refused: a consumer was refused, or its link was ended for cause
  * @failed: called once, from another thread of the producer, when the rest of a region's memory can't be reserved: MMAP_ERROR_NO_SPACE
- *     or MMAP_ERROR_FAILED. After this, each wait ends with MMAP_WAIT_FAILED.
+ *     or MMAP_ERROR_FAILED; or when somebody has truncated its file, MMAP_ERROR_TRUNCATED: then all links end. After this, nothing is
+ *     published, and each wait ends with MMAP_WAIT_FAILED.
  * @accepts: what a consumer accepts: @media is opaque to this library, and %NULL for anything. First when it says hello, again (@answered)
  *     when it has answered an offer, then whenever it changes. From the answer on the link waits for mmap_producer_admit(); before that
  *     it can't be refused in a way that it would understand. If this callback is

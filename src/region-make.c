@@ -35,6 +35,8 @@
 #define LOCK_ATTEMPTS 10
 #define LOCK_RETRY_US 1000
 
+static const char memfd_name[] = "A memfd region";
+
 static gboolean
 prepare_size (guint64 * size, guint64 * at_once, GError ** error)
 {
@@ -77,10 +79,10 @@ write_header (MmapRegionHeader * header, guint64 size, guint64 session,
   memcpy (header->magic, MMAP_REGION_MAGIC, sizeof (header->magic));
 }
 
-/* Maps the zeroed memory and writes its header. Takes @fd on success only. */
+/* Maps the zeroed memory and writes its header. @path: (nullable): of a file. Takes @fd on success only. */
 static MmapRegion *
 map_new (int fd, guint64 size, guint64 at_once, guint64 session,
-    guint32 region_id, const char *name, GError ** error)
+    guint32 region_id, const char *path, GError ** error)
 {
   MmapRegion *region;
   void *base = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -88,11 +90,10 @@ map_new (int fd, guint64 size, guint64 at_once, guint64 session,
   if (base == MAP_FAILED) {
     g_set_error (error, MMAP_ERROR,
         errno == ENOMEM ? MMAP_ERROR_NO_SPACE : MMAP_ERROR_FAILED,
-        "%s: can't map %" G_GUINT64_FORMAT " bytes: %s", name, size,
-        g_strerror (errno));
+        "%s: can't map %" G_GUINT64_FORMAT " bytes: %s", path ? path :
+        memfd_name, size, g_strerror (errno));
     return NULL;
   }
-  write_header (base, size, session, region_id);
   region = g_new0 (MmapRegion, 1);
   region->ref_count = 1;
   region->fd = fd;
@@ -104,11 +105,15 @@ map_new (int fd, guint64 size, guint64 at_once, guint64 session,
   region->base = base;
   region->header = base;
   region->reserved = at_once;
+  if (path != NULL && !mmap_region_guard (region, error)) {
+    region->fd = -1;
+    mmap_region_unref (region);
+    return NULL;
+  }
+  write_header (base, size, session, region_id);
   mmap_region_populate (region, 0, at_once);
   return region;
 }
-
-static const char memfd_name[] = "A memfd region";
 
 const char *
 mmap_region_get_name (const MmapRegion * region)
@@ -133,7 +138,7 @@ mmap_region_begin_memfd (guint64 size, guint64 at_once, guint64 session,
   }
   if (!mmap_region_reserve (fd, size, &at_once, memfd_name, error)
       || !(region = map_new (fd, size, at_once, session, region_id,
-              memfd_name, error))) {
+              NULL, error))) {
     close (fd);
     return NULL;
   }

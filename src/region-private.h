@@ -16,6 +16,9 @@ G_BEGIN_DECLS
 gboolean mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
     const char *name, GError ** error);
 
+/* Guards the mapping of a file, before it is touched. FALSE with MMAP_ERROR_LIMIT. */
+gboolean mmap_region_guard (MmapRegion * region, GError ** error);
+
 /* Returns: (transfer none): for messages */
 const char *mmap_region_get_name (const MmapRegion * region);
 

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -174,11 +175,18 @@ mmap_region_reserve_more (MmapRegion * region, guint64 bytes, GError ** error)
 {
   guint64 left = region->size - region->reserved;
   guint64 page = sysconf (_SC_PAGESIZE);
+  struct stat st;
   int result;
 
   bytes = bytes < left ? (bytes + page - 1) / page * page : left;
   if (bytes == 0)
     return TRUE;
+  /* To reserve would make it longer again, and frames that are gone would read as zeros, with nobody told. */
+  if (region->path != NULL && (fstat (region->fd, &st) < 0
+          || (guint64) st.st_size < region->size)) {
+    mmap_region_set_truncated_error (error, region->path);
+    return FALSE;
+  }
   result = reserve_piece (region->fd, region->reserved, bytes);
   if (result != 0) {
     set_reserve_error (error, region->fd, region->size,

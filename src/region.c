@@ -7,7 +7,7 @@
  * the mappings of both sides. Called by the consumer and the tool; references
  * are dropped from any thread, as frames end where they end.
  */
-#include "region.h"
+#include "region-private.h"
 #include "error.h"
 
 #include <errno.h>
@@ -184,9 +184,44 @@ mmap_region_read_header (int fd, MmapRegionHeader * header, GError ** error)
   return read_checked (fd, 0, header, sizeof (*header), &size, error);
 }
 
-/* Checks and maps. Takes @fd on success only. */
+gboolean
+mmap_region_guard (MmapRegion * region, GError ** error)
+{
+  region->guard = mmap_guard_new (region->base, region->size, region->writable);
+  if (region->guard)
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+      "This process has more than %d files of regions mapped already, or can't "
+      "handle SIGBUS", MMAP_MAX_GUARDS);
+  return FALSE;
+}
+
+void
+mmap_region_set_alarm (MmapRegion * region, MmapAlarm * alarm)
+{
+  if (region->guard)
+    mmap_guard_set_alarm (region->guard, alarm);
+}
+
+gboolean
+mmap_region_is_broken (const MmapRegion * region)
+{
+  return mmap_guard_is_broken (region->guard);
+}
+
+void
+mmap_region_set_truncated_error (GError ** error, const char *path)
+{
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_TRUNCATED,
+      "The file %s was truncated by another process while in use, or can't be "
+      "read any more: frames in it are lost. See to it that nobody else may "
+      "write it, or use a memfd", path ? path : "of a region");
+}
+
+/* Checks and maps. @sealed: nobody can make it smaller. Takes @fd on success only. */
 static MmapRegion *
-map_existing (int fd, guint64 expected_size, gboolean writable, GError ** error)
+map_existing (int fd, guint64 expected_size, gboolean writable,
+    gboolean sealed, GError ** error)
 {
   MmapRegionHeader header;      /* only line 0 is read */
   MmapRegion *region;
@@ -213,6 +248,12 @@ map_existing (int fd, guint64 expected_size, gboolean writable, GError ** error)
   region->writable = writable;
   region->base = base;
   region->header = base;
+  if (!sealed && !mmap_region_guard (region, error)) {
+    /* It is the caller's. */
+    region->fd = -1;
+    mmap_region_unref (region);
+    return NULL;
+  }
   return region;
 }
 
@@ -241,7 +282,7 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
           "The descriptor's memory is not tmpfs, expected a memfd of ordinary "
           "pages");
     else
-      region = map_existing (fd, expected_size, FALSE, error);
+      region = map_existing (fd, expected_size, FALSE, TRUE, error);
   }
   if (region == NULL && fd >= 0)
     close (fd);
@@ -283,7 +324,7 @@ open_path (const char *path, guint64 expected_size, gboolean writable,
 
   if (fd < 0)
     return NULL;
-  region = map_existing (fd, expected_size, writable, error);
+  region = map_existing (fd, expected_size, writable, FALSE, error);
   if (region == NULL) {
     g_prefix_error (error, "%s: ", path);
     close (fd);
@@ -297,7 +338,7 @@ MmapRegion *
 mmap_region_open_file_fd (int fd, const char *path, guint64 expected_size,
     GError ** error)
 {
-  MmapRegion *region = map_existing (fd, expected_size, FALSE, error);
+  MmapRegion *region = map_existing (fd, expected_size, FALSE, FALSE, error);
 
   if (region)
     region->path = g_strdup (path);
@@ -340,6 +381,7 @@ mmap_region_unref (MmapRegion * region)
 {
   if (!g_atomic_int_dec_and_test (&region->ref_count))
     return;
+  mmap_guard_free (region->guard);
   munmap (region->base, region->size);
   if (region->fd >= 0)
     close (region->fd);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "guard.h"
 #include "protocol.h"
 
 G_BEGIN_DECLS
@@ -24,6 +25,7 @@ G_BEGIN_DECLS
  * @base: the mapping; the opener's is read-only
  * @header: (type MmapRegionHeader): the same address. An opener reads each word of it once and checks it.
  * @path: (nullable): of a file region; %NULL for a memfd
+ * @guard: (nullable): of a file region, which others may truncate; %NULL for a memfd, which is sealed
  * @reserved: bytes from the start whose memory is there: on the owner's side, what it has reserved so far; on the
  *     opener's, what it has seen to be reserved
  *
@@ -42,6 +44,7 @@ typedef struct
   guint8 *base;
   MmapRegionHeader *header;
   char *path;
+  MmapGuard *guard;
   guint64 reserved;
   guint64 path_device;          /* identity of the file that was made at path, to remove only that */
   guint64 path_inode;
@@ -112,6 +115,15 @@ gboolean mmap_region_read_header (int fd, MmapRegionHeader * header,
 gboolean mmap_region_lock (MmapRegion * region, GError ** error);
 
 MmapRegion *mmap_region_ref (MmapRegion * region);
+
+/* Rings @alarm if somebody truncates the region's file while it is in use: whoever reads or writes what is gone finds zeros there. */
+void mmap_region_set_alarm (MmapRegion * region, MmapAlarm * alarm);
+
+/* Whether that has happened, and somebody has noticed. */
+gboolean mmap_region_is_broken (const MmapRegion * region);
+
+/* Sets MMAP_ERROR_TRUNCATED. @path: (nullable): of the file */
+void mmap_region_set_truncated_error (GError ** error, const char *path);
 
 /* Drops a reference; the last one unmaps and closes. Does not remove a file. */
 void mmap_region_unref (MmapRegion * region);

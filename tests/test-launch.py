@@ -394,6 +394,21 @@ class Errors(LaunchTest):
         # One frame of I420 at 640x480 is 460800 bytes.
         self.error(f"{self.at()} size=100000", "460800 bytes", "size=100000 ", source=live)
 
+    def test_truncated_file(self):
+        # Nobody dies of it, though a mapping of what is gone can't be read or written.
+        path = pathlib.Path("/dev/shm") / self.prefix
+        producer = self.live(extra=f"file={path}")
+        self.wait_for_socket(producer)
+        reader = self.launch("reader", f"mmapsrc {self.at()} ! videoconvert ! video/x-raw,format=RGB ! fakesink", ["-v"])
+        holder = self.launch("holder", f"mmapsrc {self.at()} ! fakesink", ["-v"])
+        for consumer in reader, holder:
+            self.wait_for("the link is up", lambda: "caps = video/x-raw" in consumer.output(), producer, consumer)
+        os.truncate(path, 0)
+        for launch in producer, reader, holder:
+            output = launch.finish(fails=True)
+            self.assertIn(f"{path} was truncated", output)
+            self.assertIn("reason: truncated", output)
+
     def test_mistyped_property(self):
         output = self.launch("producer", f"{SMALL} ! mmapsink soket-path={self.socket}").finish(fails=True)
         self.assertIn('no property "soket-path"', output)
