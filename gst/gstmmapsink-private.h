@@ -29,6 +29,7 @@ struct _GstMmapSink
   gchar *file;
   guint64 size;
   guint token_bytes;
+  gchar *allowed_uids;
   gboolean wait_for_connection;
   gint64 spin_time;
   GstMmapForward forward;

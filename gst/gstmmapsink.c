@@ -54,6 +54,7 @@ enum
   PROP_FILE,
   PROP_SIZE,
   PROP_TOKEN_BYTES,
+  PROP_ALLOWED_UIDS,
   PROP_WAIT_FOR_CONNECTION,
   PROP_SPIN_TIME,
   PROP_FORWARD_EVENTS,
@@ -174,6 +175,25 @@ failed (const GError * reason, gpointer user_data)
 
 static gboolean gst_mmap_sink_stop (GstBaseSink * sink);
 
+/* By the properties. */
+static MmapProducer *
+gst_mmap_sink_new_producer_locked (GstMmapSink * self, GError ** error)
+{
+  gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
+  MmapUsers *users = gst_mmap_start_users (self->allowed_uids, carried, error);
+  MmapProducer *producer;
+
+  if (!users)
+    return NULL;
+  producer = mmap_producer_new (carried ? MMAP_ADDRESS_NONE :
+      self->socket_path, self->file, self->token_bytes, error);
+  if (producer)
+    mmap_producer_set_allowed (producer, users);
+  else
+    mmap_users_free (users);
+  return producer;
+}
+
 static gboolean
 gst_mmap_sink_start (GstBaseSink * sink)
 {
@@ -185,9 +205,7 @@ gst_mmap_sink_start (GstBaseSink * sink)
   MmapProducer *producer, *old;
 
   GST_OBJECT_LOCK (self);
-  producer = mmap_producer_new (self->signalling == GST_MMAP_SIGNALLING_SOCKET ?
-      self->socket_path : MMAP_ADDRESS_NONE, self->file, self->token_bytes,
-      &error);
+  producer = gst_mmap_sink_new_producer_locked (self, &error);
   GST_OBJECT_UNLOCK (self);
   if (!producer) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
@@ -494,6 +512,9 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_TOKEN_BYTES:
       g_value_set_uint (value, self->token_bytes);
       break;
+    case PROP_ALLOWED_UIDS:
+      g_value_set_string (value, self->allowed_uids);
+      break;
     case PROP_WAIT_FOR_CONNECTION:
       g_value_set_boolean (value, self->wait_for_connection);
       break;
@@ -513,12 +534,38 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
   GST_OBJECT_UNLOCK (self);
 }
 
+/* For the next consumer, if it has started. */
+static void
+gst_mmap_sink_set_allowed_uids (GstMmapSink * self, const char *text)
+{
+  MmapUsers *users = NULL;
+  gboolean started;
+
+  GST_OBJECT_LOCK (self);
+  started = self->consumers != NULL;
+  GST_OBJECT_UNLOCK (self);
+  if (started && !(users = gst_mmap_new_users (GST_ELEMENT (self), text)))
+    return;
+
+  GST_OBJECT_LOCK (self);
+  g_free (self->allowed_uids);
+  self->allowed_uids = g_strdup (text);
+  if (self->producer && users)
+    mmap_producer_set_allowed (self->producer, g_steal_pointer (&users));
+  GST_OBJECT_UNLOCK (self);
+  mmap_users_free (users);
+}
+
 static void
 gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
     GParamSpec * pspec)
 {
   GstMmapSink *self = GST_MMAP_SINK (object);
 
+  if (id == PROP_ALLOWED_UIDS) {
+    gst_mmap_sink_set_allowed_uids (self, g_value_get_string (value));
+    return;
+  }
   GST_OBJECT_LOCK (self);
   switch (id) {
     case PROP_SOCKET_PATH:
@@ -576,6 +623,7 @@ gst_mmap_sink_finalize (GObject * object)
   g_mutex_clear (&self->accept_lock);
   g_free (self->socket_path);
   g_free (self->file);
+  g_free (self->allowed_uids);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -646,6 +694,16 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "sees the same memory (128 = as many as xpra's)",
       MMAP_TOKEN_MIN_BYTES, MMAP_TOKEN_MAX_BYTES, MMAP_TOKEN_DEFAULT_BYTES,
       null);
+  /**
+   * GstMmapSink:allowed-uids:
+   *
+   * Users whose processes may connect: names or numbers, separated by commas, or any. By default the user that this process runs as, and
+   * root. The kernel says who it is, before anything is given out. A change is for consumers that connect from then on.
+   */
+  properties[PROP_ALLOWED_UIDS] = g_param_spec_string ("allowed-uids",
+      "Allowed users", "Users who may connect: names or numbers, separated by "
+      "commas, or any (NULL = the user of this process, and root)", NULL,
+      playing);
   /**
    * GstMmapSink:wait-for-connection:
    *

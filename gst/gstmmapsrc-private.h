@@ -38,6 +38,7 @@ struct _GstMmapSrc
   gchar *socket_path;
   GstMmapSignalling signalling;
   GstCaps *accept;
+  gchar *allowed_uids;
   gint64 spin_time;
   MmapConsumer *consumer;       /* between start() and stop() */
   MmapConsumerStats past;       /* of the one before */

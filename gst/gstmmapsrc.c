@@ -49,6 +49,7 @@ enum
   PROP_SOCKET_PATH,
   PROP_SIGNALLING,
   PROP_ACCEPT_CAPABILITIES,
+  PROP_ALLOWED_UIDS,
   PROP_IS_LIVE,
   PROP_SPIN_TIME,
   PROP_CAPABILITIES,
@@ -141,6 +142,25 @@ check (GVariant * offer, gpointer user_data, GError ** error)
   return right;
 }
 
+/* By the properties. */
+static MmapConsumer *
+gst_mmap_src_new_consumer_locked (GstMmapSrc * self, GError ** error)
+{
+  gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
+  MmapUsers *users = gst_mmap_start_users (self->allowed_uids, carried, error);
+  MmapConsumer *consumer;
+
+  if (!users)
+    return NULL;
+  consumer = mmap_consumer_new (carried ? MMAP_ADDRESS_NONE :
+      self->socket_path, error);
+  if (consumer)
+    mmap_consumer_set_allowed (consumer, users);
+  else
+    mmap_users_free (users);
+  return consumer;
+}
+
 static gboolean
 gst_mmap_src_start (GstBaseSrc * src)
 {
@@ -153,8 +173,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   MmapConsumer *consumer;
 
   GST_OBJECT_LOCK (self);
-  consumer = mmap_consumer_new (self->signalling == GST_MMAP_SIGNALLING_SOCKET ?
-      self->socket_path : MMAP_ADDRESS_NONE, &error);
+  consumer = gst_mmap_src_new_consumer_locked (self, &error);
   GST_OBJECT_UNLOCK (self);
   if (!consumer) {
     gst_mmap_post_error (GST_ELEMENT (self), error);
@@ -420,6 +439,9 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
     case PROP_ACCEPT_CAPABILITIES:
       gst_value_set_caps (value, self->accept);
       break;
+    case PROP_ALLOWED_UIDS:
+      g_value_set_string (value, self->allowed_uids);
+      break;
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
       break;
@@ -434,6 +456,24 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
       break;
   }
   GST_OBJECT_UNLOCK (self);
+}
+
+/* For the next producer, if it has started. */
+static void
+gst_mmap_src_set_allowed_uids (GstMmapSrc * self, const char *text)
+{
+  MmapConsumer *consumer = gst_mmap_src_dup_consumer (self);
+  MmapUsers *users = NULL;
+
+  if (!consumer || (users = gst_mmap_new_users (GST_ELEMENT (self), text))) {
+    GST_OBJECT_LOCK (self);
+    g_free (self->allowed_uids);
+    self->allowed_uids = g_strdup (text);
+    GST_OBJECT_UNLOCK (self);
+  }
+  if (users)
+    mmap_consumer_set_allowed (consumer, users);
+  g_clear_pointer (&consumer, mmap_consumer_unref);
 }
 
 static void
@@ -459,6 +499,9 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
       gst_caps_replace (&self->accept, (GstCaps *) gst_value_get_caps (value));
       GST_OBJECT_UNLOCK (self);
       break;
+    case PROP_ALLOWED_UIDS:
+      gst_mmap_src_set_allowed_uids (self, g_value_get_string (value));
+      break;
     case PROP_SPIN_TIME:
       GST_OBJECT_LOCK (self);
       self->spin_time = g_value_get_int64 (value);
@@ -482,6 +525,7 @@ gst_mmap_src_finalize (GObject * object)
 
   gst_clear_caps (&self->accept);
   g_free (self->socket_path);
+  g_free (self->allowed_uids);
   g_mutex_clear (&self->flush_lock);
   g_mutex_clear (&self->wishes_lock);
   g_cond_clear (&self->flush_cond);
@@ -524,6 +568,16 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       ("accept-capabilities", "Accept capabilities",
       "What an offer may say: application/x-mmap caps with values, ranges or "
       "lists (NULL = anything)", GST_TYPE_CAPS, playing);
+  /**
+   * GstMmapSrc:allowed-uids:
+   *
+   * Users whose producers are trusted: names or numbers, separated by commas, or any. By default the user that this process runs as, and
+   * root. The kernel says who it is, before anything is believed. A change is for the next producer.
+   */
+  properties[PROP_ALLOWED_UIDS] = g_param_spec_string ("allowed-uids",
+      "Allowed users", "Users whose producers are trusted: names or numbers, "
+      "separated by commas, or any (NULL = the user of this process, and root)",
+      NULL, playing);
   /**
    * GstMmapSrc:is-live:
    *

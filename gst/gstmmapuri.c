@@ -17,11 +17,15 @@
 #define SCHEME "mmap"
 #define SOCKET_PATH "socket-path"
 
+/* Whom to trust is not for whoever wrote the URI to say. */
+static const char *const trust[] = { "allowed-uids", NULL };
+
 /* Properties of GstObject and GstElement, such as "name" and "parent", belong to whoever puts the pipeline together. */
 static gboolean
 is_settable (const GParamSpec * pspec)
 {
-  return pspec->owner_type != GST_TYPE_ELEMENT
+  return !g_strv_contains (trust, pspec->name)
+      && pspec->owner_type != GST_TYPE_ELEMENT
       && g_type_is_a (pspec->owner_type, GST_TYPE_ELEMENT)
       && (pspec->flags & G_PARAM_WRITABLE)
       && !(pspec->flags & G_PARAM_CONSTRUCT_ONLY);
@@ -51,6 +55,12 @@ find_property (GObject * object, const char *name, GError ** error)
 
   if (pspec && is_settable (pspec))
     return pspec;
+  if (pspec && g_strv_contains (trust, pspec->name)) {
+    g_set_error (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
+        "A URI can't set %s, which says who is trusted: set the element's "
+        "property", name);
+    return NULL;
+  }
   names = list_settable (klass);
   g_set_error (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
       "%s has no property %s that a URI can set; it can set %s",

@@ -19,6 +19,8 @@ resource_error (MmapError code)
     case MMAP_ERROR_NOT_FOUND:
       return GST_RESOURCE_ERROR_NOT_FOUND;
     case MMAP_ERROR_PERMISSION:
+    case MMAP_ERROR_USER:
+    case MMAP_ERROR_UNSAFE_PATH:
       return GST_RESOURCE_ERROR_NOT_AUTHORIZED;
     case MMAP_ERROR_IN_USE:
     case MMAP_ERROR_LIMIT:
@@ -29,6 +31,7 @@ resource_error (MmapError code)
     case MMAP_ERROR_EXISTS:
     case MMAP_ERROR_ADDRESS:
     case MMAP_ERROR_TOKEN_BYTES:
+    case MMAP_ERROR_SETTING:
       return GST_RESOURCE_ERROR_SETTINGS;
     case MMAP_ERROR_FAILED:
       return GST_RESOURCE_ERROR_FAILED;
@@ -65,6 +68,29 @@ void
 gst_mmap_post_warning (GstElement * element, const GError * error)
 {
   post (element, GST_MESSAGE_WARNING, error);
+}
+
+MmapUsers *
+gst_mmap_new_users (GstElement * element, const char *text)
+{
+  g_autoptr (GError) error = NULL;
+  MmapUsers *users = mmap_users_new (text, &error);
+
+  if (!users)
+    gst_mmap_post_warning (element, error);
+  return users;
+}
+
+MmapUsers *
+gst_mmap_start_users (const char *text, gboolean carried, GError ** error)
+{
+  if (carried && text && text[0] != '\0') {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+        "allowed-uids=%s can't be had with signalling=application: who gets an "
+        "offer is what the application decides", text);
+    return NULL;
+  }
+  return mmap_users_new (text, error);
 }
 
 GstClockTime

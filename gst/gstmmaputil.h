@@ -6,6 +6,7 @@
 #pragma once
 
 #include "error.h"
+#include "users.h"
 
 #include <gst/gst.h>
 
@@ -16,6 +17,15 @@ void gst_mmap_post_error (GstElement * element, const GError * error);
 
 /* Posts @error as a warning: somebody was refused, the stream goes on. */
 void gst_mmap_post_warning (GstElement * element, const GError * error);
+
+/* What @text, a value of allowed-uids, stands for. %NULL if it was refused: a warning was posted, and what was allowed before stays so.
+ * @text: (nullable) */
+MmapUsers *gst_mmap_new_users (GstElement * element, const char *text);
+
+/* The same when an element starts. @carried: handshakes go through a channel of the application's own, and are not for us to refuse.
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_SETTING */
+MmapUsers *gst_mmap_start_users (const char *text, gboolean carried,
+    GError ** error);
 
 /**
  * GstMmapAnchor:

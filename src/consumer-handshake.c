@@ -97,6 +97,34 @@ is_nobody_there (MmapConsumer * consumer, const GError * error)
       && (!consumer->address || mmap_load_relaxed (&consumer->stats.links)));
 }
 
+/* Before anything that the producer says is believed, or it is told anything. */
+static gboolean
+check_user (MmapConsumer * consumer, GSocket * socket, const char *address,
+    GError ** error)
+{
+  gboolean allowed;
+  MmapPeer peer;
+
+  if (!mmap_peer_init (&peer, g_socket_get_fd (socket), error))
+    return FALSE;
+  g_mutex_lock (&consumer->lock);
+  allowed = mmap_users_have (consumer->allowed, peer.uid);
+  g_mutex_unlock (&consumer->lock);
+  if (allowed)
+    return TRUE;
+  if (mmap_users_is_unknown (peer.uid))
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
+        "The producer at %s is run by a user that the consumer's user "
+        "namespace doesn't know (it reads as %u): only allowed-uids=any of "
+        "mmapsrc trusts it", address, peer.uid);
+  else
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
+        "The producer at %s is run by user %u, whom the consumer doesn't "
+        "trust: if it should, name that user in allowed-uids of mmapsrc",
+        address, peer.uid);
+  return FALSE;
+}
+
 /* One look for a producer. FALSE without an error: nobody there yet. */
 static gboolean
 search (MmapConsumer * consumer, GError ** error)
@@ -112,6 +140,8 @@ search (MmapConsumer * consumer, GError ** error)
   if (!address)
     return FALSE;
   socket = mmap_address_connect (address, &cause);
+  if (socket && !check_user (consumer, socket, address, error))
+    return FALSE;
   /* A producer that has refused already doesn't hear it: what it said is still to be read. */
   if (socket && (say_hello (consumer, socket, &cause)
           || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {

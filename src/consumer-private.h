@@ -11,6 +11,7 @@
 
 #include "consumer.h"
 #include "link.h"
+#include "users.h"
 
 G_BEGIN_DECLS
 
@@ -93,6 +94,7 @@ struct _MmapConsumer
   GHashTable *calls;            /* id -> GVariant, or NULL until the result has come */
   guint32 last_call;
   MmapConsumerLink *link;
+  MmapUsers *allowed;           /* whose producers are trusted */
   char *media;
   guint media_serial;           /* counts its changes */
   guint told_serial;            /* of the last one that the producer was told of, in its first offer's answer or later */

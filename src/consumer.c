@@ -26,6 +26,7 @@ mmap_consumer_new (const char *address, GError ** error)
   g_mutex_init (&consumer->receive_lock);
   g_cond_init (&consumer->cond);
   consumer->calls = g_hash_table_new (NULL, NULL);
+  consumer->allowed = mmap_users_new (NULL, NULL);
   mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
   consumer->reconnect_timeout = -1;
   consumer->is_carried = address == MMAP_ADDRESS_NONE;
@@ -63,6 +64,7 @@ mmap_consumer_unref (MmapConsumer * consumer)
   g_mutex_clear (&consumer->lock);
   g_mutex_clear (&consumer->receive_lock);
   g_cond_clear (&consumer->cond);
+  mmap_users_free (consumer->allowed);
   g_free (consumer->address);
   g_free (consumer->media);
   g_free (consumer);
@@ -74,6 +76,18 @@ mmap_consumer_free (MmapConsumer * consumer)
   mmap_consumer_stop (consumer);
   mmap_consumer_disconnect (consumer);
   mmap_consumer_unref (consumer);
+}
+
+void
+mmap_consumer_set_allowed (MmapConsumer * consumer, MmapUsers * users)
+{
+  MmapUsers *old;
+
+  g_mutex_lock (&consumer->lock);
+  old = consumer->allowed;
+  consumer->allowed = users;
+  g_mutex_unlock (&consumer->lock);
+  mmap_users_free (old);
 }
 
 void

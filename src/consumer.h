@@ -9,6 +9,7 @@
 #include "message.h"
 #include "region.h"
 #include "spin.h"
+#include "users.h"
 
 G_BEGIN_DECLS
 
@@ -93,6 +94,11 @@ typedef struct
 /* @address: (nullable): see mmap_listener_new(); MMAP_ADDRESS_NONE: there is mmap_consumer_accept_offer()
  * Returns: (transfer full): or %NULL with MMAP_ERROR_FAILED. Doesn't connect. */
 MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
+
+/* Whose producers are trusted, of those that are found from now on. Without this call: those of the user of this process, and root's. An
+ * offer of mmap_consumer_accept_offer() is trusted as the channel that it came through. Any thread.
+ * @users: (transfer full) */
+void mmap_consumer_set_allowed (MmapConsumer * consumer, MmapUsers * users);
 
 MmapConsumer *mmap_consumer_ref (MmapConsumer * consumer);
 void mmap_consumer_unref (MmapConsumer * consumer);

@@ -36,6 +36,9 @@ static const char *const error_names[] = {
   [MMAP_ERROR_LIMIT] = "limit",
   [MMAP_ERROR_NOT_NEGOTIATED] = "not-negotiated",
   [MMAP_ERROR_TRUNCATED] = "truncated",
+  [MMAP_ERROR_USER] = "user",
+  [MMAP_ERROR_SETTING] = "setting",
+  [MMAP_ERROR_UNSAFE_PATH] = "unsafe-path",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (error_names) == MMAP_N_ERRORS);

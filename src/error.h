@@ -47,6 +47,9 @@ typedef enum
   MMAP_ERROR_LIMIT,             /* too many links, or a consumer that does not read */
   MMAP_ERROR_NOT_NEGOTIATED,    /* the consumer accepts other media caps than the producer can have */
   MMAP_ERROR_TRUNCATED,         /* somebody has truncated the region's file while it was in use */
+  MMAP_ERROR_USER,              /* the other side is run by a user who isn't allowed */
+  MMAP_ERROR_SETTING,           /* a setting that makes no sense, or none with the others */
+  MMAP_ERROR_UNSAFE_PATH,       /* users who aren't trusted could put something else at the path */
   MMAP_N_ERRORS
 } MmapError;
 

@@ -472,10 +472,8 @@ mmap_producer_link_set_timeout_locked (MmapProducerLink * link,
 
 MmapProducerLink *
 mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
-    GError ** error)
+    MmapPeer peer, GError ** error)
 {
-  g_autoptr (GCredentials) credentials =
-      g_socket_get_credentials (socket, NULL);
   MmapProducerLink *link;
   guint slot;
 
@@ -494,10 +492,8 @@ mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
   link->slot = slot;
   link->id = ++producer->last_link_id;
   link->socket = g_object_ref (socket);
-  if (credentials) {
-    link->pid = g_credentials_get_unix_pid (credentials, NULL);
-    link->uid = g_credentials_get_unix_user (credentials, NULL);
-  }
+  link->pid = peer.pid;
+  link->uid = peer.uid;
   producer->links[slot] = link;
   link->source = g_socket_create_source (socket, G_IO_IN, NULL);
   link_attach (link->source, G_SOURCE_FUNC (link_readable), link);
@@ -507,12 +503,34 @@ mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
   return link;
 }
 
+/* Before the consumer is told, or given, anything. */
+static gboolean
+producer_check_user_locked (MmapProducer * producer, GSocket * socket,
+    MmapPeer * peer, GError ** error)
+{
+  if (!mmap_peer_init (peer, g_socket_get_fd (socket), error))
+    return FALSE;
+  if (mmap_users_have (producer->allowed, peer->uid))
+    return TRUE;
+  if (mmap_users_is_unknown (peer->uid))
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
+        "The consumer's user is none that the producer's user namespace knows "
+        "(it reads as %u): only allowed-uids=any of mmapsink lets it in",
+        peer->uid);
+  else
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
+        "The consumer is run by user %u, whom the producer doesn't allow: to "
+        "let it in, name it in allowed-uids of mmapsink", peer->uid);
+  return FALSE;
+}
+
 gboolean
 mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
 {
   MmapProducer *producer = data;
   g_autoptr (GError) cause = NULL, error = NULL;
   g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, &cause);
+  MmapPeer peer;
 
   if (!socket) {
     /* The listener stays readable: don't spin until there are descriptors again. */
@@ -522,10 +540,12 @@ mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
   }
 
   g_mutex_lock (&producer->lock);
-  if (!mmap_producer_link_new_locked (producer, socket, &error)) {
+  if (!producer_check_user_locked (producer, socket, &peer, &error)
+      || !mmap_producer_link_new_locked (producer, socket, peer, &error)) {
     producer->stats.failures[error->code]++;
     mmap_message_send_refusal (socket, error);
     mmap_producer_report_refusal_locked (producer, error);
+    mmap_producer_touch_locked (producer);
   }
   mmap_producer_unlock (producer);
   return G_SOURCE_CONTINUE;
@@ -608,11 +628,12 @@ create_offer_locked (MmapProducer * producer, GSocket * socket,
         "There is no region to be offered yet: wait for the stream's caps");
     return FALSE;
   }
-  link = mmap_producer_link_new_locked (producer, socket, error);
+  link = mmap_producer_link_new_locked (producer, socket, (MmapPeer) {
+      0, 0}
+      , error);
   if (!link)
     return FALSE;
   link->carried = TRUE;
-  link->pid = link->uid = 0;
   link->state = LINK_OFFERED;
   mmap_producer_link_update_entry_locked (link);
   g_source_set_ready_time (link->timeout,

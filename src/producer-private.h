@@ -15,6 +15,7 @@
 #include "link.h"
 #include "message.h"
 #include "producer.h"
+#include "users.h"
 
 G_BEGIN_DECLS
 
@@ -154,6 +155,7 @@ struct _MmapProducer
   char *file;
   guint token_bytes;
   MmapListener *listener;
+  MmapUsers *allowed;           /* who may connect */
   MmapArena *arena;
   MmapReserver *reserver;       /* of the arena; NULL if all is reserved */
   guint64 extended;             /* serial at which memory came last */
@@ -277,9 +279,11 @@ void mmap_producer_link_end_locked (MmapProducerLink * link,
 MmapProducerLink *mmap_producer_link_ref (MmapProducerLink * link);
 void mmap_producer_link_unref (MmapProducerLink * link);
 
-/* @socket: non-blocking from now on. Returns: (transfer none) (nullable): %NULL if there are too many */
+/* @socket: non-blocking from now on
+ * @peer: who is at its other end; zeros: it isn't known
+ * Returns: (transfer none) (nullable): %NULL if there are too many */
 MmapProducerLink *mmap_producer_link_new_locked (MmapProducer * producer,
-    GSocket * socket, GError ** error);
+    GSocket * socket, MmapPeer peer, GError ** error);
 
 /* Writes what tools see of a link. */
 void mmap_producer_link_update_entry_locked (MmapProducerLink * link);

@@ -44,6 +44,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   producer->consumers_fd = mmap_wake_fd_new ();
   producer->alarm = mmap_alarm_new ();
   producer->listener = listener;
+  producer->allowed = mmap_users_new (NULL, NULL);
   /* Consumers may have another current directory. */
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
   producer->token_bytes = token_bytes;
@@ -72,6 +73,18 @@ mmap_producer_set_callbacks (MmapProducer * producer,
 {
   producer->callbacks = *callbacks;
   producer->user_data = user_data;
+}
+
+void
+mmap_producer_set_allowed (MmapProducer * producer, MmapUsers * users)
+{
+  MmapUsers *old;
+
+  g_mutex_lock (&producer->lock);
+  old = producer->allowed;
+  producer->allowed = users;
+  g_mutex_unlock (&producer->lock);
+  mmap_users_free (old);
 }
 
 static gpointer
@@ -220,6 +233,7 @@ mmap_producer_unref (MmapProducer * producer)
     close (producer->wake_fd);
   if (producer->consumers_fd >= 0)
     close (producer->consumers_fd);
+  mmap_users_free (producer->allowed);
   g_free (producer->file);
   g_free (producer->media);
   g_mutex_clear (&producer->lock);

@@ -9,6 +9,7 @@
 #include "message.h"
 #include "region.h"
 #include "spin.h"
+#include "users.h"
 
 G_BEGIN_DECLS
 
@@ -166,6 +167,11 @@ MmapProducer *mmap_producer_new (const char *address, const char *file,
 /* Call before mmap_producer_start(). */
 void mmap_producer_set_callbacks (MmapProducer * producer,
     const MmapProducerCallbacks * callbacks, gpointer user_data);
+
+/* Which users may connect, from now on; those who are there already stay. Without this call: the user of this process, and root. Offers of
+ * mmap_producer_create_offer() are for whom the caller gives them to. Any thread.
+ * @users: (transfer full) */
+void mmap_producer_set_allowed (MmapProducer * producer, MmapUsers * users);
 
 /* Starts the service thread. FALSE with MMAP_ERROR_FAILED. */
 gboolean mmap_producer_start (MmapProducer * producer, GError ** error);

@@ -21,7 +21,12 @@
 void
 run_in_child (void (*function) (gconstpointer), gconstpointer data)
 {
-  int status;
+  end_child (start_child (function, data));
+}
+
+int
+start_child (void (*function) (gconstpointer), gconstpointer data)
+{
   pid_t pid = fork ();
 
   g_assert_cmpint (pid, >=, 0);
@@ -29,6 +34,14 @@ run_in_child (void (*function) (gconstpointer), gconstpointer data)
     function (data);
     _exit (0);
   }
+  return pid;
+}
+
+void
+end_child (int pid)
+{
+  int status;
+
   while (waitpid (pid, &status, 0) < 0)
     g_assert_cmpint (errno, ==, EINTR);
   if (WIFSIGNALED (status))

@@ -13,6 +13,10 @@ G_BEGIN_DECLS
  * user, limits, system calls that fail, a mount) ends with it. */
 void run_in_child (void (*function) (gconstpointer), gconstpointer data);
 
+/* The same in two steps, for a child that the parent has something to do with. Fork before there are threads. Returns: its process id */
+int start_child (void (*function) (gconstpointer), gconstpointer data);
+void end_child (int pid);
+
 /* From now on the system call @number fails with @errnum in this process if its argument number @argument (0 to 5) has
  * all bits of @mask; a mask of 0: always. For children only: there is no way back. */
 void fail_system_call (int number, guint argument, guint32 mask, int errnum);

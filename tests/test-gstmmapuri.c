@@ -303,6 +303,8 @@ test_bad_properties (void)
     {"size=1&size=2", "size=2|twice"},
     {"token-bytes=16&token_bytes=17", "token_bytes=17|twice"},
     {"socket-path=/tmp/other", "socket-path=/tmp/other|path|already"},
+    {"allowed-uids=any", "allowed-uids|who is trusted"},
+    {"allowed_uids=any", "who is trusted"},
     {"size", "size|="},
     {"=1", "no property"},
     {"&", "&"},

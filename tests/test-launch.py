@@ -149,18 +149,32 @@ class LaunchTest(unittest.TestCase):
         path = path or self.socket
         self.wait_for(f"{path} exists", path.is_socket, producer)
 
+    def as_nobody(self):
+        """Options of launch() for a process of another user, who must be able to read plugin and registry."""
+        self.directory.chmod(0o755)
+        ours = environment()
+        plugins, registry = self.directory / "plugins", self.directory / "registry.bin"
+        plugins.mkdir(mode=0o755)
+        for plugin in pathlib.Path(ours["GST_PLUGIN_PATH"].split(":")[0]).glob("*.so"):
+            shutil.copy(plugin, plugins)
+        # The registry is there once a pipeline has run.
+        self.launch("first", "fakesrc num-buffers=1 ! fakesink").finish()
+        shutil.copyfile(ours["GST_REGISTRY"], registry)
+        env = {"GST_PLUGIN_PATH": str(plugins), "GST_REGISTRY": str(registry), "HOME": "/nonexistent"}
+        return {"env": env, "uid": NOBODY}
+
     def at(self, socket=None):
         return f"socket-path={socket or self.socket}"
 
-    def live(self, name="producer", socket=None, extra=""):
+    def live(self, name="producer", socket=None, extra="", **options):
         """A producer that goes on for ever."""
         return self.launch(
             name, f"videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=100/1 "
-                  f"! mmapsink {self.at(socket)} {extra}")
+                  f"! mmapsink {self.at(socket)} {extra}", **options)
 
-    def take(self, frames, name="consumer", socket=None):
+    def take(self, frames, name="consumer", socket=None, extra="", **options):
         """A consumer that goes after some frames."""
-        return self.launch(name, f"mmapsrc {self.at(socket)} ! identity eos-after={frames} ! fakesink")
+        return self.launch(name, f"mmapsrc {self.at(socket)} {extra} ! identity eos-after={frames} ! fakesink", **options)
 
     def transfer(self, source, sink_options=None, src_options=None, env=None, consumer_first=False, then="identity"):
         """Sends what the pipeline source makes through shared memory, and compares the bytes that arrive, after the
@@ -373,18 +387,8 @@ class Errors(LaunchTest):
         closed = self.directory / "closed"
         closed.mkdir(mode=0o555)
         if os.getuid() == 0:
-            # Root may write anywhere: be nobody, who must be able to read plugin and registry.
-            self.directory.chmod(0o755)
-            ours = environment()
-            plugins, registry = self.directory / "plugins", self.directory / "registry.bin"
-            plugins.mkdir(mode=0o755)
-            for plugin in pathlib.Path(ours["GST_PLUGIN_PATH"].split(":")[0]).glob("*.so"):
-                shutil.copy(plugin, plugins)
-            # The registry is there once a pipeline has run.
-            self.launch("first", "fakesrc num-buffers=1 ! fakesink").finish()
-            shutil.copyfile(ours["GST_REGISTRY"], registry)
-            env = {"GST_PLUGIN_PATH": str(plugins), "GST_REGISTRY": str(registry), "HOME": "/nonexistent"}
-            self.error(self.at(closed / "socket"), closed, "ermission", env=env, uid=NOBODY)
+            # Root may write anywhere.
+            self.error(self.at(closed / "socket"), closed, "ermission", **self.as_nobody())
         else:
             self.error(self.at(closed / "socket"), closed, "ermission")
 
@@ -414,6 +418,53 @@ class Errors(LaunchTest):
         self.assertIn('no property "soket-path"', output)
         output = self.launch("consumer", f"mmapsrc soket-path={self.socket} ! fakesink").finish(fails=True)
         self.assertIn('no property "soket-path"', output)
+
+
+class Users(LaunchTest):
+    """Processes of different users; run as root. An abstract socket keeps nobody out."""
+
+    def setUp(self):
+        super().setUp()
+        self.socket = f"@{self.prefix}"
+
+    def refuse(self, launch, *words):
+        output = launch.finish(fails=True)
+        for word in ("ERROR: ", "reason: user", f"user {NOBODY}", *words):
+            self.assertIn(word, output)
+
+    def test_consumer_refused(self):
+        nobody = self.as_nobody()
+        producer = self.live(options=["-v"])
+        self.refuse(self.take(5, extra="allowed-uids=any", **nobody), "allowed-uids of mmapsink")
+        # Who is allowed comes later, and isn't disturbed.
+        self.take(5).finish()
+        output = producer.interrupt()
+        self.assertRegex(output, r"WARNING: .*\n(.*\n)*.*reason: user")
+
+    def test_producer_not_trusted(self):
+        producer = self.live(extra="allowed-uids=any", **self.as_nobody())
+        self.refuse(self.take(5), "allowed-uids of mmapsrc", self.socket)
+        self.take(5, extra="allowed-uids=nobody").finish()
+        producer.interrupt()
+
+    def test_both_ways(self):
+        nobody = self.as_nobody()
+        producer = self.live(extra="allowed-uids=daemon,nobody")
+        self.take(5, extra="allowed-uids=0", **nobody).finish()
+        # A list is the whole list.
+        consumer = self.take(5)
+        self.assertIn("reason: user", consumer.finish(fails=True))
+        producer.interrupt()
+
+    def test_no_users(self):
+        for element in "mmapsink", "mmapsrc":
+            source, rest = (f"{SMALL} !", "") if element == "mmapsink" else ("", "! fakesink")
+            for options, words in (("allowed-uids=root,no-such-user", ["'no-such-user'", "reason: setting"]),
+                                   ("allowed-uids=root signalling=application", ["signalling=application", "reason: setting"])):
+                with self.subTest(element=element, options=options):
+                    output = self.launch(element, f"{source} {element} {options} {rest}").finish(fails=True)
+                    for word in words:
+                        self.assertIn(word, output)
 
 
 class Formats(LaunchTest):
