@@ -8,21 +8,16 @@
 #include "address.h"
 
 #include "error.h"
+#include "lock.h"
 #include "protocol.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gio/gunixsocketaddress.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-/* How long to wait for another producer that is replacing a stale socket in the same directory; chosen, untuned. */
-#define DIRECTORY_LOCK_TRIES 50
-#define DIRECTORY_LOCK_TRY_US 10000
 
 const char mmap_address_none[] = "";
 
@@ -176,44 +171,46 @@ mmap_address_connect (const char *address, GError ** error)
   return NULL;
 }
 
-/* Locks the directory of @path against other producers that replace a stale socket at the same time. Returns a
- * descriptor to close, or -1 if the directory can't be locked: then the kernel's own checks have to do. */
-static int
-lock_directory (const char *path)
-{
-  g_autofree char *directory = g_path_get_dirname (path);
-  int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  guint i;
-
-  for (i = 0; fd >= 0 && i < DIRECTORY_LOCK_TRIES; i++) {
-    if (flock (fd, LOCK_EX | LOCK_NB) == 0)
-      return fd;
-    g_usleep (DIRECTORY_LOCK_TRY_US);
-  }
-  if (fd >= 0)
-    close (fd);
-  return -1;
-}
-
-/* Whether somebody may listen at @path. Who has so many waiting that no more fit is alive, too. */
+/* Whether somebody may listen at @address: who has so many waiting that no more fit is alive, too.
+ * @pid: (out): who, or 0 */
 static gboolean
-is_alive (const char *path)
+is_alive (const char *address, guint32 * pid)
 {
-  g_autoptr (GSocketAddress) socket_address = address_parse (path, NULL);
+  g_autoptr (GSocketAddress) socket_address = address_parse (address, NULL);
   g_autoptr (GSocket) probe = socket_new (NULL);
   g_autoptr (GError) cause = NULL;
+  struct ucred owner;
+  socklen_t size = sizeof owner;
 
-  return !socket_address || !probe
-      || g_socket_connect (probe, socket_address, NULL, &cause)
-      || !(g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
-      || g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND));
+  *pid = 0;
+  if (!socket_address || !probe)
+    return TRUE;
+  if (!g_socket_connect (probe, socket_address, NULL, &cause))
+    return !g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
+        && !g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_NOT_FOUND);
+  if (getsockopt (g_socket_get_fd (probe), SOL_SOCKET, SO_PEERCRED, &owner,
+          &size) == 0)
+    *pid = owner.pid;
+  return TRUE;
 }
 
-/* Removes the socket file at @path if nobody listens on it. */
+static void
+set_in_use (GError ** error, const char *address, guint32 pid)
+{
+  g_autofree char *owner = mmap_lock_describe_owner (pid);
+
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+      "The %ssocket %s is in use by another process, %s: stop it, or choose "
+      "another socket-path", is_abstract (address) ? "abstract " : "", address,
+      owner);
+}
+
+/* Removes the socket file at @path if nobody listens on it. Whoever is about to has the lock, which the caller has. */
 static gboolean
 remove_stale (const char *path, GError ** error)
 {
   struct stat st;
+  guint32 pid;
 
   if (lstat (path, &st) < 0)
     return TRUE;
@@ -224,10 +221,9 @@ remove_stale (const char *path, GError ** error)
     return FALSE;
   }
 
-  if (is_alive (path)) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
-        "The socket %s is in use by another process: stop it, or choose "
-        "another socket-path", path);
+  /* Another program's, or one whose lock was removed. */
+  if (is_alive (path, &pid)) {
+    set_in_use (error, path, pid);
     return FALSE;
   }
   if (unlink (path) < 0 && errno != ENOENT) {
@@ -261,9 +257,10 @@ listener_bind (MmapListener * listener, GError ** error)
       return FALSE;
     }
     if (is_abstract (address)) {
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
-          "The abstract socket %s is in use by another process: stop it, or "
-          "choose another socket-path", address);
+      guint32 pid;
+
+      is_alive (address, &pid);
+      set_in_use (error, address, pid);
       return FALSE;
     }
     g_clear_error (&cause);
@@ -300,23 +297,17 @@ listener_listen (MmapListener * listener, GError ** error)
 MmapListener *
 mmap_listener_new (const char *address, GError ** error)
 {
+  g_autoptr (GSocketAddress) socket_address = NULL;
   MmapListener *listener = g_new0 (MmapListener, 1);
-  gboolean done;
-  int lock = -1;
 
+  listener->lock.fd = -1;
   listener->address = address ? g_strdup (address) :
       mmap_address_get_default (TRUE, error);
-  if (!listener->address) {
-    g_free (listener);
-    return NULL;
-  }
-
-  if (!is_abstract (listener->address))
-    lock = lock_directory (listener->address);
-  done = listener_bind (listener, error) && listener_listen (listener, error);
-  if (lock >= 0)
-    close (lock);
-  if (done)
+  if (listener->address)
+    socket_address = address_parse (listener->address, error);
+  if (socket_address
+      && mmap_socket_lock_take (&listener->lock, listener->address, error)
+      && listener_bind (listener, error) && listener_listen (listener, error))
     return listener;
 
   mmap_listener_free (listener);
@@ -331,6 +322,7 @@ mmap_listener_free (MmapListener * listener)
   if (listener->inode && lstat (listener->address, &st) == 0
       && st.st_dev == listener->device && st.st_ino == listener->inode)
     unlink (listener->address);
+  mmap_socket_lock_drop (&listener->lock);
   g_clear_object (&listener->socket);
   g_free (listener->address);
   g_free (listener);

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "socket-lock.h"
+
 #include <gio/gio.h>
 
 G_BEGIN_DECLS
@@ -17,6 +19,7 @@ extern const char mmap_address_none[];
  * MmapListener:
  * @socket: listening, non-blocking
  * @address: as given, or the default that was chosen
+ * @lock: from before the socket file was made until after it was removed
  *
  * A socket that this process listens on, and the file that it made for it.
  */
@@ -24,6 +27,7 @@ typedef struct
 {
   GSocket *socket;
   char *address;
+  MmapSocketLock lock;
   guint64 device;               /* identity of the socket file, to remove only that; 0: abstract */
   guint64 inode;
 } MmapListener;
@@ -35,14 +39,14 @@ typedef struct
  * directory is somebody else's or open to others, or MMAP_ERROR_NO_DIRECTORY or MMAP_ERROR_FAILED. */
 char *mmap_address_get_default (gboolean create, GError ** error);
 
-/* Listens at @address (%NULL: the default) on a SOCK_SEQPACKET socket of mode 0600. A socket file on which nobody listens is
- * replaced.
+/* Listens at @address (%NULL: the default) on a SOCK_SEQPACKET socket of mode 0600. The file @address.lock is locked as long as this
+ * process listens. A socket file on which nobody listens is replaced, if that lock is free.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_ADDRESS (too long, empty), MMAP_ERROR_NO_DIRECTORY,
- * MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE (somebody listens there), MMAP_ERROR_EXISTS (a file that is no socket) or
- * MMAP_ERROR_FAILED */
+ * MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE (somebody listens there, or is about to: names the process), MMAP_ERROR_EXISTS (a
+ * file that is no socket, or no lock of ours), MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
 MmapListener *mmap_listener_new (const char *address, GError ** error);
 
-/* Closes the socket and removes its file, if it is still the one that was made. */
+/* Closes the socket and removes its file, if it is still the one that was made, and its lock. */
 void mmap_listener_free (MmapListener * listener);
 
 /* Connects to a producer at @address, without blocking.

@@ -49,6 +49,8 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
   producer->token_bytes = token_bytes;
   producer->session = 1 + mmap_random_below (G_MAXUINT64 - 1);
+  if (listener)
+    mmap_socket_lock_set_session (&listener->lock, producer->session);
   producer->publications = g_array_new (FALSE, TRUE, sizeof (MmapPublication));
   producer->free_publications = g_array_new (FALSE, FALSE, sizeof (guint32));
   producer->notifications =

@@ -15,11 +15,11 @@
  */
 #include "region-private.h"
 #include "error.h"
+#include "lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -30,10 +30,6 @@
 
 /* Chosen, untuned: others may take the path between two looks at it. */
 #define MAX_ATTEMPTS 16
-/* A tool that asks whether a file has an owner holds its lock for a moment:
- * look again a few times before believing that it has. Chosen, untuned. */
-#define LOCK_ATTEMPTS 10
-#define LOCK_RETRY_US 1000
 
 static const char memfd_name[] = "A memfd region";
 
@@ -207,49 +203,37 @@ set_exists (GError ** error, const char *path, const char *what)
       what);
 }
 
-static gboolean
-names_inode (const char *path, const struct stat *file)
+static guint32
+read_pid (int fd)
 {
-  struct stat st;
+  MmapRegionHeader header;
 
-  return fstatat (AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0
-      && st.st_dev == file->st_dev && st.st_ino == file->st_ino;
+  if (pread (fd, &header, sizeof (header), 0) == sizeof (header)
+      && memcmp (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic)) == 0)
+    return header.producer_pid;
+  return 0;
 }
 
-/* flock(2) belongs to the open file: it ends with the process that made the
- * region, however it ends, and other processes' own descriptors don't have
- * it. */
 static gboolean
 lock_file (int fd, const char *path, GError ** error)
 {
-  MmapRegionHeader header = { 0, };
-  gint attempt;
+  g_autofree char *owner = NULL;
+  guint32 pid;
 
-  for (attempt = 1; flock (fd, LOCK_EX | LOCK_NB) < 0; attempt++) {
-    if (errno == EINTR)
-      continue;
-    if (errno != EWOULDBLOCK) {
+  switch (mmap_lock_take (fd, read_pid, &pid)) {
+    case MMAP_LOCK_TAKEN:
+      return TRUE;
+    case MMAP_LOCK_BUSY:
+      owner = mmap_lock_describe_owner (pid);
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
+          "%s belongs to a live process, %s: choose another path, or end that "
+          "process", path, owner);
+      return FALSE;
+    default:
       g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
           "%s: can't be locked: %s", path, g_strerror (errno));
       return FALSE;
-    }
-    if (attempt < LOCK_ATTEMPTS) {
-      g_usleep (LOCK_RETRY_US);
-      continue;
-    }
-    if (pread (fd, &header, sizeof (header), 0) == sizeof (header)
-        && memcmp (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic)) == 0
-        && header.producer_pid != 0)
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
-          "%s belongs to a live process, pid %u: choose another path, or end "
-          "that process", path, header.producer_pid);
-    else
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,
-          "%s is locked by a live process: choose another path, or end that "
-          "process", path);
-    return FALSE;
   }
-  return TRUE;
 }
 
 /* Removes the file that @fd is open on from @path if it is a region whose
@@ -278,7 +262,7 @@ remove_stale (int fd, const char *path, GError ** error)
   /* Another process may have replaced the file before we had the lock: then
    * the name is not ours to remove. While we have it, nobody who asks for the
    * lock removes it. */
-  if (names_inode (path, &st) && unlink (path) < 0 && errno != ENOENT) {
+  if (mmap_lock_names_file (path, &st) && unlink (path) < 0 && errno != ENOENT) {
     mmap_region_set_path_error (error, errno, path);
     return FALSE;
   }
@@ -383,7 +367,7 @@ make_file (const char *path, guint64 size, guint64 at_once, guint64 session,
     return NULL;
   }
   if (region == NULL) {
-    if (named && names_inode (path, &st))
+    if (named && mmap_lock_names_file (path, &st))
       unlink (path);
     close (fd);
     return NULL;
@@ -444,6 +428,6 @@ mmap_region_unlink (MmapRegion * region)
 
   if (region->path_inode == 0 || fstat (region->fd, &st) < 0)
     return;
-  if (names_inode (region->path, &st) && unlink (region->path) < 0)
+  if (mmap_lock_names_file (region->path, &st) && unlink (region->path) < 0)
     g_warning ("%s: can't be removed: %s", region->path, g_strerror (errno));
 }

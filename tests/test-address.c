@@ -14,6 +14,8 @@
 #include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,7 +24,8 @@
 
 #define NOBODY 65534
 
-static char *path;
+static char *path, *lock_path, *own_pid;
+static gboolean racing, stopping;
 
 static void
 check_error (GError ** error, MmapError code, const char *reason)
@@ -72,6 +75,30 @@ check_connect (const char *address)
   g_object_unref (socket);
 }
 
+static gboolean
+is_listening (void)
+{
+  GSocket *socket = mmap_address_connect (path, NULL);
+  gboolean listening = socket != NULL;
+
+  g_clear_object (&socket);
+  return listening;
+}
+
+static gboolean
+is_zombie (pid_t pid)
+{
+  char *file = g_strdup_printf ("/proc/%d/stat", pid);
+  char *text = NULL;
+  gboolean zombie;
+
+  zombie = g_file_get_contents (file, &text, NULL, NULL)
+      && strstr (text, ") Z ") != NULL;
+  g_free (text);
+  g_free (file);
+  return zombie;
+}
+
 static void
 test_listen (void)
 {
@@ -86,9 +113,11 @@ test_listen (void)
   g_assert_cmpuint (st.st_mode, ==, S_IFSOCK | 0600);
   check_connect (path);
   refuse_listen (path, MMAP_ERROR_IN_USE, path);
+  refuse_listen (path, MMAP_ERROR_IN_USE, own_pid);
   check_connect (path);
   mmap_listener_free (listener);
   g_assert_cmpint (g_lstat (path, &st), ==, -1);
+  g_assert_cmpint (g_lstat (lock_path, &st), ==, -1);
   refuse_connect (path, MMAP_ERROR_NOT_FOUND, path);
 }
 
@@ -161,17 +190,27 @@ test_exists (void)
   g_unlink (path);
 }
 
+/* A socket of another program, on which it listens if @listens. */
+static int
+make_foreign (int type, gboolean listens)
+{
+  struct sockaddr_un un = { AF_UNIX, "" };
+  int fd = socket (AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+  g_strlcpy (un.sun_path, path, sizeof (un.sun_path));
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &un, sizeof (un)), ==, 0);
+  if (listens)
+    g_assert_cmpint (listen (fd, 1), ==, 0);
+  return fd;
+}
+
 /* A program of another kind listens there. */
 static void
 test_foreign (void)
 {
-  struct sockaddr_un un = { AF_UNIX, "" };
-  int fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  int fd = make_foreign (SOCK_STREAM, TRUE);
   struct stat st;
 
-  g_strlcpy (un.sun_path, path, sizeof (un.sun_path));
-  g_assert_cmpint (bind (fd, (struct sockaddr *) &un, sizeof (un)), ==, 0);
-  g_assert_cmpint (listen (fd, 1), ==, 0);
   refuse_listen (path, MMAP_ERROR_IN_USE, path);
   refuse_connect (path, MMAP_ERROR_FAILED, path);
   g_assert_cmpint (g_lstat (path, &st), ==, 0);
@@ -190,6 +229,7 @@ test_abstract (void)
   g_assert_false (g_file_test (name, G_FILE_TEST_EXISTS));
   check_connect (name);
   refuse_listen (name, MMAP_ERROR_IN_USE, name);
+  refuse_listen (name, MMAP_ERROR_IN_USE, own_pid);
   mmap_listener_free (listener);
   refuse_connect (name, MMAP_ERROR_NOT_FOUND, name);
   mmap_listener_free (listen_at (name));
@@ -240,25 +280,308 @@ static void
 test_replaced (void)
 {
   MmapListener *first = listen_at (path), *second;
+  int foreign;
 
   g_assert_cmpint (g_unlink (path), ==, 0);
-  second = listen_at (path);
+  foreign = make_foreign (SOCK_SEQPACKET, TRUE);
   mmap_listener_free (first);
   g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  check_connect (path);
+  close (foreign);
+
+  /* Nor is a lock. What is dead is replaced, whoever left it. */
+  first = listen_at (path);
+  g_assert_cmpint (g_unlink (path), ==, 0);
+  g_assert_cmpint (g_unlink (lock_path), ==, 0);
+  second = listen_at (path);
+  mmap_listener_free (first);
+  g_assert_true (g_file_test (lock_path, G_FILE_TEST_EXISTS));
   check_connect (path);
   mmap_listener_free (second);
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
 
-  /* And if it is gone, that is fine. */
+  /* And if it is gone, that is fine; but the path is this process's as long as it lives. */
   first = listen_at (path);
   g_assert_cmpint (g_unlink (path), ==, 0);
+  refuse_listen (path, MMAP_ERROR_IN_USE, own_pid);
   mmap_listener_free (first);
+}
+
+static void
+test_record (void)
+{
+  char *name = g_strdup_printf ("@gst-mmap-test-%d\n\\\"\xff", (int) getpid ());
+  const char *const addresses[] = { path, name };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (addresses); i++) {
+    MmapListener *listener = listen_at (addresses[i]);
+    MmapSocketRecord record;
+    struct stat st;
+
+    mmap_socket_lock_set_session (&listener->lock, G_MAXUINT64 - 5);
+    g_assert_true (mmap_socket_record_read (listener->lock.fd, &record));
+    g_assert_cmpuint (record.pid, ==, getpid ());
+    g_assert_cmpuint (record.uid, ==, geteuid ());
+    g_assert_cmpuint (record.session, ==, G_MAXUINT64 - 5);
+    g_assert_cmpstr (record.address, ==, addresses[i]);
+    mmap_socket_record_clear (&record);
+    g_assert_cmpint (fcntl (listener->lock.fd, F_GETFD), ==, FD_CLOEXEC);
+    if (i == 0) {
+      g_assert_cmpint (g_lstat (lock_path, &st), ==, 0);
+      /* The sticky bit is for those who clean up in /tmp. */
+      g_assert_cmpuint (st.st_mode, ==, S_IFREG | S_ISVTX | 0600);
+      g_assert_cmpuint (st.st_size, <=, MMAP_SOCKET_RECORD_MAX_BYTES);
+    }
+    mmap_listener_free (listener);
+  }
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  g_free (name);
+}
+
+/* Of the longest address, and of bytes that are written as four. */
+static void
+test_record_size (void)
+{
+  char *name = g_strnfill (107, '\xff');
+  MmapSocketRecord record;
+  MmapListener *listener;
+
+  name[0] = '@';
+  listener = listen_at (name);
+  g_assert_true (mmap_socket_record_read (listener->lock.fd, &record));
+  g_assert_cmpstr (record.address, ==, name);
+  mmap_socket_record_clear (&record);
+  mmap_listener_free (listener);
+  g_free (name);
+}
+
+/* The lock is a file that isn't ours. */
+static void
+refuse_lock (MmapError code, const char *reason)
+{
+  refuse_listen (path, code, reason);
+  refuse_listen (path, code, lock_path);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+}
+
+static void
+refuse_content (const char *text, gssize size)
+{
+  GError *error = NULL;
+  char *after;
+  gsize n;
+
+  g_file_set_contents (lock_path, text, size, &error);
+  g_assert_no_error (error);
+  refuse_lock (MMAP_ERROR_EXISTS, "another program");
+  g_file_get_contents (lock_path, &after, &n, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (after, n, text, size < 0 ? (gssize) strlen (text) : size);
+  g_free (after);
+}
+
+static void
+test_foreign_lock (void)
+{
+#define START "gst-mmap socket\npid 1\nuid 2\n"
+  char *large = g_strnfill (5000, 'x');
+  char *other = leak_check_path ("other");
+  MmapListener *listener;
+  GError *error = NULL;
+
+  refuse_content ("precious", -1);
+  refuse_content ("\0", 1);
+  refuse_content (large, -1);
+  refuse_content (START, -1);
+  refuse_content (START "session 3\naddress /x", -1);
+  refuse_content (START "session 3\naddress /x\n\n", -1);
+  refuse_content (START "session 3x\naddress /x\n", -1);
+  refuse_content ("gst-mmap socket\npid -1\nuid 2\nsession 3\naddress \n", -1);
+  refuse_content
+      ("gst-mmap socket\npid 1\nuid 4294967296\nsession 3\naddress \n", -1);
+  g_unlink (lock_path);
+
+  g_assert_cmpint (g_mkdir (lock_path, 0700), ==, 0);
+  refuse_lock (MMAP_ERROR_EXISTS, "no regular file");
+  g_rmdir (lock_path);
+  g_assert_cmpint (mkfifo (lock_path, 0600), ==, 0);
+  refuse_lock (MMAP_ERROR_EXISTS, "no regular file");
+  g_unlink (lock_path);
+  g_assert_cmpint (symlink (other, lock_path), ==, 0);
+  refuse_lock (MMAP_ERROR_EXISTS, "no regular file");
+  g_assert_false (g_file_test (other, G_FILE_TEST_EXISTS));
+  g_unlink (lock_path);
+
+  /* Who links it to another file of ours doesn't make us write there. */
+  g_file_set_contents (other, START "session 3\naddress /x\n", -1, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (link (other, lock_path), ==, 0);
+  refuse_lock (MMAP_ERROR_EXISTS, "several names");
+  g_unlink (other);
+  /* Now it is like that of an owner which is dead. */
+  listener = listen_at (path);
+  refuse_listen (path, MMAP_ERROR_IN_USE, own_pid);
+  mmap_listener_free (listener);
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  /* So is that of one which was killed before it wrote anything. */
+  g_file_set_contents (lock_path, "", 0, &error);
+  g_assert_no_error (error);
+  mmap_listener_free (listen_at (path));
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  g_free (other);
+  g_free (large);
+}
+
+/* Who looks at a lock has it for a moment. */
+static void
+test_looked_at (void)
+{
+  int start[2], fd;
+  char byte;
+  pid_t pid;
+
+  make_stale ();
+  g_assert_cmpint (pipe2 (start, O_CLOEXEC), ==, 0);
+  pid = fork ();
+  if (pid == 0) {
+    fd = open (lock_path, O_RDONLY | O_CLOEXEC);
+    if (flock (fd, LOCK_SH) < 0 || write (start[1], "x", 1) != 1)
+      _exit (1);
+    g_usleep (30 * 1000);
+    _exit (0);
+  }
+  g_assert_cmpint (read (start[0], &byte, 1), ==, 1);
+  mmap_listener_free (listen_at (path));
+  g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+  close (start[0]);
+  close (start[1]);
+}
+
+/* A lock that somebody removed: who listens is alive all the same. */
+static void
+test_lock_removed (void)
+{
+  MmapListener *listener = listen_at (path);
+
+  g_assert_cmpint (g_unlink (lock_path), ==, 0);
+  refuse_listen (path, MMAP_ERROR_IN_USE, own_pid);
+  check_connect (path);
+  g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  mmap_listener_free (listener);
+}
+
+static void
+wait_for_stop (pid_t pid)
+{
+  int status;
+
+  g_assert_cmpint (waitpid (pid, &status, WUNTRACED), ==, pid);
+  g_assert_true (WIFSTOPPED (status));
+}
+
+/* A process that stops itself when it has a lock, or a socket on which it doesn't listen yet. */
+static pid_t
+start_stopped (gboolean has_socket)
+{
+  MmapSocketLock lock;
+  pid_t pid = fork ();
+
+  if (pid == 0) {
+    stopping = TRUE;
+    if (has_socket)
+      mmap_listener_new (path, NULL);
+    else if (mmap_socket_lock_take (&lock, path, NULL))
+      raise (SIGSTOP);
+    for (;;)
+      pause ();
+  }
+  wait_for_stop (pid);
+  g_assert_true (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  g_assert_cmpint (g_file_test (path, G_FILE_TEST_EXISTS), ==, has_socket);
+  return pid;
+}
+
+/* Who was stopped between any two steps is not dead; who was killed there has left nothing that is in the way. */
+static void
+test_stopped (void)
+{
+  struct stat before, after;
+  char *pid_text;
+  int i, status;
+  pid_t pid;
+
+  for (i = 0; i < 2; i++) {
+    pid = start_stopped (i);
+    pid_text = g_strdup_printf ("pid %d:", pid);
+    g_assert_cmpint (g_lstat (i ? path : lock_path, &before), ==, 0);
+    refuse_listen (path, MMAP_ERROR_IN_USE, pid_text);
+    g_assert_cmpint (g_lstat (i ? path : lock_path, &after), ==, 0);
+    g_assert_cmpuint (after.st_ino, ==, before.st_ino);
+    if (i)
+      refuse_connect (path, MMAP_ERROR_NOT_FOUND, path);
+    kill (pid, SIGKILL);
+    g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+    mmap_listener_free (listen_at (path));
+    g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+    g_free (pid_text);
+  }
+
+  /* It goes on where it was. */
+  pid = start_stopped (TRUE);
+  refuse_listen (path, MMAP_ERROR_IN_USE, "pid");
+  kill (pid, SIGCONT);
+  for (i = 0; i < 1000 && !is_listening (); i++)
+    g_usleep (10 * 1000);
+  check_connect (path);
+  kill (pid, SIGSTOP);
+  wait_for_stop (pid);
+  check_connect (path);
+  refuse_listen (path, MMAP_ERROR_IN_USE, "pid");
+  kill (pid, SIGKILL);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  mmap_listener_free (listen_at (path));
+}
+
+/* A child that was forked has all that its parent had open: the path is in use until it, too, has ended. */
+static void
+test_forked (void)
+{
+  int ends[2], status;
+  char *pid_text;
+  pid_t pid, child;
+
+  g_assert_cmpint (pipe2 (ends, O_CLOEXEC), ==, 0);
+  pid = fork ();
+  if (pid == 0) {
+    if (!mmap_listener_new (path, NULL))
+      _exit (1);
+    child = fork ();
+    if (child != 0 && write (ends[1], &child, sizeof child) != sizeof child)
+      _exit (1);
+    for (;;)
+      pause ();
+  }
+  g_assert_cmpint (read (ends[0], &child, sizeof child), ==, sizeof child);
+  kill (pid, SIGKILL);
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  pid_text = g_strdup_printf ("pid %d, which can't be seen", pid);
+  refuse_listen (path, MMAP_ERROR_IN_USE, pid_text);
+  kill (child, SIGKILL);
+  /* It is init's to wait for. */
+  while (kill (child, 0) == 0 && !is_zombie (child))
+    g_usleep (1000);
+  mmap_listener_free (listen_at (path));
+  close (ends[0]);
+  close (ends[1]);
+  g_free (pid_text);
 }
 
 gboolean __real_g_socket_listen (GSocket * socket, GError ** error);
 gboolean __wrap_g_socket_listen (GSocket * socket, GError ** error);
-
-static gboolean racing;
 
 /* The linker puts this in the place of g_socket_listen(). In a race the others get time to find a socket that has its
  * name, and nobody who listens yet. */
@@ -267,6 +590,8 @@ __wrap_g_socket_listen (GSocket * socket, GError ** error)
 {
   if (racing)
     g_usleep (2000);
+  if (stopping)
+    raise (SIGSTOP);
   return __real_g_socket_listen (socket, error);
 }
 
@@ -333,6 +658,67 @@ test_race (void)
   for (i = 0; i < N_RACES; i++)
     race ();
   g_unlink (path);
+  g_unlink (lock_path);
+}
+
+typedef struct
+{
+  gint owners, clashes, made;
+} Tally;
+
+/* Takes the lock, leaves it stale or removes it, again and again. */
+static void
+come_and_go (Tally * tally, guint seed)
+{
+  GRand *rand = g_rand_new_with_seed (seed);
+  guint i;
+
+  for (i = 0; i < 1000; i++) {
+    GError *error = NULL;
+    MmapSocketLock lock;
+
+    if (!mmap_socket_lock_take (&lock, path, &error)) {
+      g_assert_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE);
+      g_error_free (error);
+      continue;
+    }
+    g_atomic_int_inc (&tally->made);
+    if (g_atomic_int_add (&tally->owners, 1) > 0)
+      g_atomic_int_inc (&tally->clashes);
+    g_usleep (10);
+    g_atomic_int_add (&tally->owners, -1);
+    if (g_rand_boolean (rand))
+      g_clear_pointer (&lock.path, g_free);
+    mmap_socket_lock_drop (&lock);
+  }
+  g_rand_free (rand);
+  _exit (0);
+}
+
+/* One removes the file while another has opened it, and a third makes a new one: there are never two that own the path. */
+static void
+test_come_and_go (void)
+{
+  Tally *tally = mmap (NULL, sizeof (*tally), PROT_READ | PROT_WRITE,
+      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  guint i;
+
+  for (i = 0; i < 3; i++) {
+    guint seed = g_test_rand_int ();
+
+    if (fork () == 0)
+      come_and_go (tally, seed);
+  }
+  for (i = 0; i < 3; i++) {
+    int status;
+
+    wait (&status);
+    g_assert_cmpint (status, ==, 0);
+  }
+  g_assert_cmpint (tally->made, >, 100);
+  g_assert_cmpint (tally->clashes, ==, 0);
+  munmap (tally, sizeof (*tally));
+  g_unlink (lock_path);
 }
 
 static void
@@ -368,6 +754,14 @@ test_permission (void)
     check_connect (path);
     g_rmdir (directory);
     mmap_listener_free (listener);
+
+    /* Root may do anything, but doesn't replace what is another user's. */
+    make_stale ();
+    g_assert_cmpint (chown (lock_path, NOBODY, NOBODY), ==, 0);
+    refuse_listen (path, MMAP_ERROR_EXISTS, "another user's");
+    g_assert_true (g_file_test (path, G_FILE_TEST_EXISTS));
+    g_assert_cmpint (g_unlink (lock_path), ==, 0);
+    g_assert_cmpint (g_unlink (path), ==, 0);
   }
   g_free (directory);
 }
@@ -476,6 +870,8 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   path = leak_check_path ("socket");
+  lock_path = g_strconcat (path, ".lock", NULL);
+  own_pid = g_strdup_printf ("pid %d:", (int) getpid ());
   leak_check_add_test ("/address/listen", test_listen);
   leak_check_add_test ("/address/busy", test_busy);
   leak_check_add_test ("/address/malformed", test_malformed);
@@ -484,12 +880,22 @@ main (int argc, char **argv)
   leak_check_add_test ("/address/abstract", test_abstract);
   leak_check_add_test ("/address/stale", test_stale);
   leak_check_add_test ("/address/replaced", test_replaced);
+  leak_check_add_test ("/address/record", test_record);
+  leak_check_add_test ("/address/record-size", test_record_size);
+  leak_check_add_test ("/address/foreign-lock", test_foreign_lock);
+  leak_check_add_test ("/address/looked-at", test_looked_at);
+  leak_check_add_test ("/address/lock-removed", test_lock_removed);
+  leak_check_add_test ("/address/stopped", test_stopped);
+  leak_check_add_test ("/address/forked", test_forked);
   leak_check_add_test ("/address/race", test_race);
+  leak_check_add_test ("/address/come-and-go", test_come_and_go);
   leak_check_add_test ("/address/permission", test_permission);
   leak_check_add_test ("/address/default-in-runtime-dir",
       test_default_in_runtime_dir);
   leak_check_add_test ("/address/default-in-tmp", test_default_in_tmp);
   result = g_test_run ();
   g_free (path);
+  g_free (lock_path);
+  g_free (own_pid);
   return result;
 }

@@ -563,7 +563,7 @@ test_producer_killed (void)
 {
   MmapConsumer *consumer = make_consumer (address);
   guint64 size, session, last_session = 0;
-  char *file, *media;
+  char *file, *media, *lock;
   MmapItem held, item;
   int round, out;
   guint64 i;
@@ -599,6 +599,9 @@ test_producer_killed (void)
   }
   mmap_consumer_free (consumer);
   g_unlink (address);
+  lock = g_strconcat (address, MMAP_SOCKET_LOCK_SUFFIX, NULL);
+  g_assert_cmpint (g_unlink (lock), ==, 0);
+  g_free (lock);
 }
 
 /* Pages of the region that this process's mapping @base has. */

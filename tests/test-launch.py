@@ -116,7 +116,7 @@ class LaunchTest(unittest.TestCase):
         shm = list(pathlib.Path("/dev/shm").glob(self.prefix + "*"))
         for path in shm:
             path.unlink()
-        sockets = [path for path in self.directory.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode)]
+        sockets = [path for path in self.directory.rglob("*") if stat.S_ISSOCK(path.lstat().st_mode) or path.suffix == ".lock"]
         # What is left behind is news only if all else went well.
         if not any(test is self for test, _ in self.result.failures + self.result.errors):
             self.assertEqual(left, [], "still running")
@@ -355,7 +355,7 @@ class Errors(LaunchTest):
     def test_in_use(self):
         producer = self.live()
         self.wait_for_socket(producer)
-        self.error(self.at(), "is in use", "reason: in-use", self.socket)
+        self.error(self.at(), "is in use", "reason: in-use", self.socket, f"pid {producer.process.pid}:")
         # the first one isn't disturbed
         self.take(5).finish()
         producer.interrupt()
