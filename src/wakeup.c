@@ -66,7 +66,7 @@ mmap_sleeper_prepare (MmapSleeper * sleeper)
 gboolean
 mmap_sleeper_add_fd (const MmapSleeper * sleeper, int fd, guint32 tag)
 {
-  struct epoll_event event = {.events = EPOLLIN,.data.u32 = tag };
+  struct epoll_event event = {.events = EPOLLIN,.data = {.u32 = tag} };
 
   return epoll_ctl (sleeper->fd, EPOLL_CTL_ADD, fd, &event) == 0;
 }
