@@ -32,12 +32,19 @@ struct _GstMmapPool
   gboolean need_alignment;
   gboolean add_video_meta;
   guint size;
+  guint max_buffers;            /* 0: no limit; doesn't change while buffers are out */
   GstAllocationParams params;
 
   GstMmapShells shells;
+  GMutex lock;
+  GCond cond;                   /* fewer are out, or flushing */
+  guint n_out;                  /* under the lock: buffers that upstream has, if there is a limit */
   gint active;                  /* atomic */
   gint flushing;                /* atomic */
 };
+
+/* Of a buffer that was published: it isn't among those that are out any more. */
+static GQuark handed_over_quark;        /* set with the class */
 
 #define gst_mmap_pool_parent_class parent_class
 G_DEFINE_TYPE_WITH_CODE (GstMmapPool, gst_mmap_pool, GST_TYPE_BUFFER_POOL,
@@ -87,6 +94,7 @@ gst_mmap_pool_set_config (GstBufferPool * pool, GstStructure * config)
     gst_buffer_pool_config_set_video_alignment (config, &self->align);
   }
   self->size = MAX (size, GST_VIDEO_INFO_SIZE (&self->info));
+  self->max_buffers = max;
   gst_buffer_pool_config_set_params (config, caps, self->size, min, max);
   return GST_BUFFER_POOL_CLASS (parent_class)->set_config (pool, config);
 }
@@ -145,6 +153,55 @@ gst_mmap_pool_is_flushing (GstMmapPool * self)
       || !g_atomic_int_get (&self->active);
 }
 
+/* Counts one more buffer that is out; waits, or not, until there may be one. */
+static GstFlowReturn
+gst_mmap_pool_enter (GstMmapPool * self, gboolean wait)
+{
+  GstFlowReturn flow = GST_FLOW_OK;
+
+  if (self->max_buffers == 0)
+    return GST_FLOW_OK;
+  g_mutex_lock (&self->lock);
+  while (self->n_out >= self->max_buffers && wait
+      && !gst_mmap_pool_is_flushing (self))
+    g_cond_wait (&self->cond, &self->lock);
+  if (gst_mmap_pool_is_flushing (self))
+    flow = GST_FLOW_FLUSHING;
+  else if (self->n_out >= self->max_buffers)
+    flow = GST_FLOW_EOS;
+  else
+    self->n_out++;
+  g_mutex_unlock (&self->lock);
+  return flow;
+}
+
+static void
+gst_mmap_pool_leave (GstMmapPool * self)
+{
+  if (self->max_buffers == 0)
+    return;
+  g_mutex_lock (&self->lock);
+  self->n_out--;
+  g_cond_signal (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
+void
+gst_mmap_pool_hand_over (GstBuffer * buffer)
+{
+  GstMiniObject *object = GST_MINI_OBJECT_CAST (buffer);
+  GstMmapPool *self;
+
+  if (!buffer->pool || !GST_IS_MMAP_POOL (buffer->pool))
+    return;
+  self = GST_MMAP_POOL (buffer->pool);
+  if (self->max_buffers == 0
+      || gst_mini_object_get_qdata (object, handed_over_quark))
+    return;
+  gst_mini_object_set_qdata (object, handed_over_quark, self, NULL);
+  gst_mmap_pool_leave (self);
+}
+
 static MmapBlock *
 gst_mmap_pool_take_block (GstMmapPool * self)
 {
@@ -154,10 +211,8 @@ gst_mmap_pool_take_block (GstMmapPool * self)
 }
 
 static GstFlowReturn
-gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
-    GstBufferPoolAcquireParams * params)
+gst_mmap_pool_acquire (GstMmapPool * self, gboolean wait, GstBuffer ** buffer)
 {
-  GstMmapPool *self = GST_MMAP_POOL (pool);
   gboolean in_vain = FALSE;
   MmapBlock *block;
 
@@ -173,7 +228,8 @@ gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
     block = gst_mmap_pool_take_block (self);
     if (block)
       break;
-    if (params && (params->flags & GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT))
+    /* For what others have. Memory that is still being reserved is ours, and to get it takes its time. */
+    if (!wait && !mmap_producer_expects_room (self->producer, serial))
       return GST_FLOW_EOS;
     in_vain = !gst_mmap_allocator_wait (self->allocator, serial);
   } while (!in_vain);
@@ -182,6 +238,23 @@ gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
     return GST_FLOW_FLUSHING;
   *buffer = gst_mmap_pool_wrap (self, block);
   return GST_FLOW_OK;
+}
+
+static GstFlowReturn
+gst_mmap_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
+    GstBufferPoolAcquireParams * params)
+{
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  gboolean wait = !params
+      || !(params->flags & GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT);
+  GstFlowReturn flow = gst_mmap_pool_enter (self, wait);
+
+  if (flow != GST_FLOW_OK)
+    return flow;
+  flow = gst_mmap_pool_acquire (self, wait, buffer);
+  if (flow != GST_FLOW_OK)
+    gst_mmap_pool_leave (self);
+  return flow;
 }
 
 /* Its way back is in gst_mmap_shells_put(). */
@@ -194,7 +267,14 @@ gst_mmap_pool_reset_buffer (GstBufferPool * pool, GstBuffer * buffer)
 static void
 gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
-  gst_mmap_shells_put (&GST_MMAP_POOL (pool)->shells, buffer);
+  GstMmapPool *self = GST_MMAP_POOL (pool);
+  gboolean out = self->max_buffers > 0
+      && !gst_mini_object_steal_qdata (GST_MINI_OBJECT_CAST (buffer),
+      handed_over_quark);
+
+  gst_mmap_shells_put (&self->shells, buffer);
+  if (out)
+    gst_mmap_pool_leave (self);
 }
 
 static gboolean
@@ -207,12 +287,21 @@ gst_mmap_pool_start (GstBufferPool * pool)
   return TRUE;
 }
 
+static void
+gst_mmap_pool_wake (GstMmapPool * self)
+{
+  g_mutex_lock (&self->lock);
+  g_cond_broadcast (&self->cond);
+  g_mutex_unlock (&self->lock);
+}
+
 static gboolean
 gst_mmap_pool_stop (GstBufferPool * pool)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
 
   g_atomic_int_set (&self->active, FALSE);
+  gst_mmap_pool_wake (self);
   return GST_BUFFER_POOL_CLASS (parent_class)->stop (pool);
 }
 
@@ -220,6 +309,7 @@ static void
 gst_mmap_pool_set_flushing (GstMmapPool * self, gboolean flushing)
 {
   g_atomic_int_set (&self->flushing, flushing);
+  gst_mmap_pool_wake (self);
   mmap_producer_poke (self->producer);
 }
 
@@ -241,6 +331,8 @@ gst_mmap_pool_finalize (GObject * object)
   GstMmapPool *self = GST_MMAP_POOL (object);
 
   gst_mmap_shells_clear (&self->shells);
+  g_mutex_clear (&self->lock);
+  g_cond_clear (&self->cond);
   g_clear_object (&self->allocator);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
@@ -250,6 +342,7 @@ gst_mmap_pool_class_init (GstMmapPoolClass * klass)
 {
   GstBufferPoolClass *pool_class = GST_BUFFER_POOL_CLASS (klass);
 
+  handed_over_quark = g_quark_from_static_string ("gst-mmap-handed-over");
   G_OBJECT_CLASS (klass)->finalize = gst_mmap_pool_finalize;
   pool_class->get_options = gst_mmap_pool_get_options;
   pool_class->set_config = gst_mmap_pool_set_config;
@@ -266,6 +359,8 @@ static void
 gst_mmap_pool_init (GstMmapPool * self)
 {
   gst_mmap_shells_init (&self->shells);
+  g_mutex_init (&self->lock);
+  g_cond_init (&self->cond);
   gst_allocation_params_init (&self->params);
 }
 

@@ -16,6 +16,7 @@
 #include "gstmmapallocator.h"
 #include "gstmmapframe.h"
 #include "gstmmapmeta.h"
+#include "gstmmappool.h"
 #include "gstmmapsizes.h"
 
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
@@ -386,8 +387,10 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
     return gst_mmap_sink_publish (self, &frame, block, metas,
         (GDestroyNotify) mmap_block_unref, block);
   }
-  if (block)
+  if (block) {
     frame.offset = offset;
+    gst_mmap_pool_hand_over (buffer);
+  }
   return gst_mmap_sink_publish (self, &frame, block, metas,
       (GDestroyNotify) gst_buffer_unref, gst_buffer_ref (buffer));
 }

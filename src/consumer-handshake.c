@@ -32,9 +32,8 @@
  * meanwhile. Chosen, untuned. */
 #define PATIENCE_INTERVAL_US (G_USEC_PER_SEC / 2)
 
-/* FALSE if cancelled. @fd: -1: none */
-static gboolean
-wait_for (MmapConsumer * consumer, int fd, gint64 timeout_us)
+gboolean
+mmap_consumer_wait_for (MmapConsumer * consumer, int fd, gint64 timeout_us)
 {
   struct timespec timeout = { timeout_us / G_USEC_PER_SEC,
     timeout_us % G_USEC_PER_SEC * 1000
@@ -56,7 +55,7 @@ wait_to_search (MmapConsumer * consumer)
   gint64 interval = CLAMP (searched / SEARCH_INTERVAL_PART,
       SEARCH_INTERVAL_MIN_US, SEARCH_INTERVAL_MAX_US);
 
-  wait_for (consumer, -1, MIN (interval,
+  mmap_consumer_wait_for (consumer, -1, MIN (interval,
           mmap_consumer_get_wait_left (consumer)));
 }
 
@@ -463,7 +462,7 @@ try_greet (MmapConsumer * consumer, GError ** error)
   g_autoptr (GError) cause = NULL;
   gint64 left = mmap_consumer_get_wait_left (consumer);
 
-  if (!wait_for (consumer, g_socket_get_fd (consumer->socket),
+  if (!mmap_consumer_wait_for (consumer, g_socket_get_fd (consumer->socket),
           MIN (left, PATIENCE_INTERVAL_US)))
     return TRUE;
   if (!mmap_consumer_receive (consumer, &cause)) {
@@ -484,7 +483,7 @@ try_greet (MmapConsumer * consumer, GError ** error)
   /* It went before the link was up: as if it had not been there. */
   mmap_consumer_disconnect (consumer);
   left = mmap_consumer_get_wait_left (consumer);
-  wait_for (consumer, -1, MIN (left, SEARCH_INTERVAL_MAX_US));
+  mmap_consumer_wait_for (consumer, -1, MIN (left, SEARCH_INTERVAL_MAX_US));
   return left > 0;
 }
 

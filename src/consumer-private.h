@@ -70,6 +70,7 @@ struct _MmapConsumer
   gint64 looked_us;             /* when it was last looked whether there may be one; 0: not yet */
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
   guint64 sequence;
+  guint vain;                   /* sleeps in turn that ended with nothing new */
   gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */
   gint64 waited_us;             /* before the pause */
   gint64 greeted;               /* monotonic microseconds: when a producer was found, or looked at again after a pause */
@@ -121,6 +122,10 @@ gint64 mmap_consumer_get_wait_left (MmapConsumer * consumer);
 
 /* MMAP_ERROR_NOT_FOUND: nobody came; MMAP_ERROR_TIMEOUT: somebody did, but there is no link. */
 void mmap_consumer_give_up (MmapConsumer * consumer, GError ** error);
+
+/* Sleeps on descriptors of this process's own: until @fd (-1: none) is readable, or @timeout_us have passed. FALSE if cancelled. */
+gboolean mmap_consumer_wait_for (MmapConsumer * consumer, int fd,
+    gint64 timeout_us);
 
 /* Handles the messages that are in the socket; sets hung_up at its end. FALSE if the link has to end. */
 gboolean mmap_consumer_receive (MmapConsumer * consumer, GError ** error);

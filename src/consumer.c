@@ -413,6 +413,22 @@ has_news (gpointer data)
       || g_atomic_int_get (&consumer->cancelled);
 }
 
+/* What wakes us is the producer's: it may be awake for ever. After so many sleeps in turn that were no use we sleep without it, for so
+ * long. Chosen: one who wakes us for frames that it then drops, one by one, notices a little; a millisecond costs no processor that could
+ * be seen. */
+#define MAX_VAIN_SLEEPS 16
+#define VAIN_SLEEP_US 1000
+
+static guint32
+sleep_or_wait (MmapConsumer * consumer)
+{
+  if (consumer->vain++ < MAX_VAIN_SLEEPS)
+    return mmap_sleeper_sleep (&consumer->link->link->sleeper);
+  mmap_consumer_wait_for (consumer, g_socket_get_fd (consumer->socket),
+      VAIN_SLEEP_US);
+  return SLEEP_SOCKET;
+}
+
 /* Sleeps until there may be news. FALSE if the link has to end. */
 static gboolean
 link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
@@ -426,7 +442,7 @@ link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
   *found = try_next (consumer, item, next, error);
   if (!*found) {
     mmap_add_relaxed (&consumer->stats.waits, 1);
-    tags = mmap_sleeper_sleep (sleeper);
+    tags = sleep_or_wait (consumer);
   }
   mmap_sleeper_finish (sleeper, FALSE);
 
@@ -454,8 +470,10 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
       continue;
     if (!found && !link_sleep (consumer, item, &found, &next, error))
       return MMAP_NEXT_ERROR;
-    if (found)
+    if (found) {
+      consumer->vain = 0;
       return next;
+    }
   }
 }
 

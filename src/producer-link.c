@@ -435,6 +435,18 @@ out:
   return G_SOURCE_CONTINUE;
 }
 
+/* Between the expiry of the timer and this, another thread may have made an offer, and so set it anew. */
+static gboolean
+link_is_late_locked (MmapProducerLink * link)
+{
+  gint64 due;
+
+  if (link->state != LINK_GREETING && link->state != LINK_OFFERED)
+    return FALSE;
+  due = g_source_get_ready_time (link->timeout);
+  return due >= 0 && due <= g_get_monotonic_time ();
+}
+
 static gboolean
 link_timed_out (gpointer data)
 {
@@ -442,7 +454,7 @@ link_timed_out (gpointer data)
   MmapProducer *producer = link->producer;
 
   g_mutex_lock (&producer->lock);
-  if (link->state == LINK_GREETING || link->state == LINK_OFFERED) {
+  if (link_is_late_locked (link)) {
     g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_TIMEOUT,
         "The consumer did not answer within %d ms",
         link->carried ? CARRIED_TIMEOUT_MS : HANDSHAKE_TIMEOUT_MS);

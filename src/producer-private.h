@@ -124,6 +124,7 @@ typedef struct
   guint32 offered_region_id;    /* of the newest offer */
   guint64 sequence;
   guint held;                   /* publications not given back */
+  guint vain;                   /* sleeps in turn that it ended without giving anything back */
   guint64 frames;
   gboolean carried;             /* its offer and answer go through somebody else's channel */
   gboolean verified;            /* its answer was right */

@@ -127,21 +127,54 @@ watch_spin_locked (Watch * watch, gint64 deadline)
   return news;
 }
 
+/* What wakes us is the consumer's: it may be awake for ever. One that has ended so many sleeps in turn without giving anything back isn't
+ * listened to, but looked at each millisecond, until it does. Chosen: one who follows the rules gives back before it wakes us. */
+#define MAX_VAIN_SLEEPS 16
+#define VAIN_SLEEP_MS 1
+
+/* Returns: how long the sleep may be, milliseconds; -1: for ever */
+static int
+watch_prepare (Watch * watch, struct pollfd *fds, int timeout_ms)
+{
+  guint i;
+
+  fds[0] = (struct pollfd) { watch->producer->wake_fd, POLLIN, 0 };
+  for (i = 0; i < watch->n_links; i++) {
+    MmapLink *link = watch->links[i]->link;
+    gboolean heard = watch->links[i]->vain < MAX_VAIN_SLEEPS;
+
+    mmap_sleeper_prepare (&link->sleeper);
+    fds[1 + i] = (struct pollfd) { heard ? link->sleep_fd : -1, POLLIN, 0 };
+    if (!heard && timeout_ms != 0)
+      timeout_ms = VAIN_SLEEP_MS;
+  }
+  return timeout_ms;
+}
+
+static void
+watch_finish (Watch * watch, const struct pollfd *fds)
+{
+  guint i;
+
+  for (i = 0; i < watch->n_links; i++) {
+    MmapProducerLink *link = watch->links[i];
+    gboolean signalled = fds[1 + i].revents & POLLIN;
+
+    mmap_sleeper_finish (&link->link->sleeper, signalled);
+    if (mmap_load_relaxed (link->link->releases.head) != watch->released[i])
+      link->vain = 0;
+    else if (signalled)
+      link->vain++;
+  }
+}
+
 static void
 watch_sleep_locked (Watch * watch, gint64 deadline)
 {
   MmapProducer *producer = watch->producer;
-  struct pollfd fds[1 + MMAP_MAX_LINKS];
+  struct pollfd fds[1 + MMAP_MAX_LINKS] = { 0 };
   guint64 value;
-  guint i;
-
-  fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
-  for (i = 0; i < watch->n_links; i++) {
-    MmapLink *link = watch->links[i]->link;
-
-    mmap_sleeper_prepare (&link->sleeper);
-    fds[1 + i] = (struct pollfd) { link->sleep_fd, POLLIN, 0 };
-  }
+  int timeout_ms = watch_prepare (watch, fds, remaining_ms (deadline));
 
   /* Once more, now that consumers know: who releases after this wakes us. */
   mmap_producer_collect_locked (producer);
@@ -149,14 +182,12 @@ watch_sleep_locked (Watch * watch, gint64 deadline)
     producer->stats.waits++;
     producer->asleep = TRUE;
     g_mutex_unlock (&producer->lock);
-    poll (fds, 1 + watch->n_links, remaining_ms (deadline));
+    poll (fds, 1 + watch->n_links, timeout_ms);
     g_mutex_lock (&producer->lock);
     producer->asleep = FALSE;
   }
 
-  for (i = 0; i < watch->n_links; i++)
-    mmap_sleeper_finish (&watch->links[i]->link->sleeper,
-        fds[1 + i].revents & POLLIN);
+  watch_finish (watch, fds);
   if (fds[0].revents & POLLIN)
     while (read (producer->wake_fd, &value, sizeof value) < 0
         && errno == EINTR);

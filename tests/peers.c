@@ -12,6 +12,8 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 void
@@ -21,6 +23,17 @@ check_error (GError ** error, MmapError code, const char *reason)
   if (strstr ((*error)->message, reason) == NULL)
     g_error ("\"%s\" doesn't say \"%s\"", (*error)->message, reason);
   g_clear_error (error);
+}
+
+int
+new_restless_fd (int *event_fd)
+{
+  struct epoll_event event = {.events = EPOLLIN };
+  int fd = epoll_create1 (EPOLL_CLOEXEC);
+
+  *event_fd = eventfd (1, EFD_CLOEXEC);
+  g_assert_cmpint (epoll_ctl (fd, EPOLL_CTL_ADD, *event_fd, &event), ==, 0);
+  return fd;
 }
 
 MmapProducer *

@@ -17,6 +17,10 @@ G_BEGIN_DECLS
 /* Fails the test unless @error is @code and says @reason; clears it. */
 void check_error (GError ** error, MmapError code, const char *reason);
 
+/* Returns: (transfer full): an epoll descriptor that is always readable
+ * @event_fd: (out) (transfer full): to be closed last */
+int new_restless_fd (int *event_fd);
+
 /* --- A producer by its rules --- */
 
 /* A started producer with a region that holds @capacity bytes of frames; 0: without a region. */

@@ -797,6 +797,58 @@ test_between_two_looks (void)
   check_between_two_looks (MMAP_FRAME_RING_SLOTS);
 }
 
+static gpointer
+push_later (gpointer data)
+{
+  RawProducer *raw = data;
+  MmapDescriptor descriptor = raw_producer_describe (raw);
+
+  g_usleep (G_USEC_PER_SEC / 5);
+  raw_producer_push (raw, &raw->link->frames, &descriptor);
+  return NULL;
+}
+
+/* What should wake the consumer does so all the time: it looks each millisecond, and not as often as it can. */
+static void
+test_restless (void)
+{
+  MmapConsumerStats stats;
+  GError *error = NULL;
+  MmapConsumer *consumer;
+  RawProducer raw;
+  GThread *thread;
+  MmapItem item;
+  gint64 began;
+  int event_fd;
+  guint i;
+
+  raw_producer_init (&raw, address);
+  mmap_link_close_peer_fd (raw.link);
+  raw.link->peer_fd = new_restless_fd (&event_fd);
+  consumer = mmap_consumer_new (address, &error);
+  g_assert_no_error (error);
+  thread = g_thread_new ("producer", bring_up, &raw);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  g_thread_join (thread);
+  for (i = 0; i < 2; i++) {
+    guint64 waits;
+
+    mmap_consumer_get_stats (consumer, &stats);
+    waits = stats.waits;
+    began = g_get_monotonic_time ();
+    thread = g_thread_new ("producer", push_later, &raw);
+    next_item (consumer, &item, MMAP_NEXT_FRAME);
+    mmap_consumer_get_stats (consumer, &stats);
+    g_assert_cmpuint (stats.waits - waits, <=,
+        100 + (g_get_monotonic_time () - began) / 1000);
+    release_item (&item);
+    g_thread_join (thread);
+  }
+  mmap_consumer_free (consumer);
+  raw_producer_clear (&raw);
+  close (event_fd);
+}
+
 /* No hostile one: the frame that the consumer looks at is taken back, and a later one takes its slot, but an older one than the event is still
  * there. It is not the event's turn. */
 static void
@@ -897,6 +949,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer-hostile/between-two-looks",
       test_between_two_looks);
   leak_check_add_test ("/consumer-hostile/before-sleep", test_before_sleep);
+  leak_check_add_test ("/consumer-hostile/restless", test_restless);
   leak_check_add_test ("/consumer-hostile/taken-back-before-event",
       test_taken_back_before_event);
   result = g_test_run ();

@@ -9,6 +9,7 @@
 #include "leak-check.h"
 #include "peers.h"
 #include "pipe.h"
+#include "slow-memory.h"
 
 #include <gst/video/video.h>
 #include <string.h>
@@ -630,6 +631,107 @@ test_closing_ends_a_wait (void)
   fixture_clear (&fixture);
 }
 
+/* Memory that is still being reserved isn't lacking: it is only not there yet. */
+static void
+test_first_memory (void)
+{
+  GstBufferPoolAcquireParams params = { 0, };
+  GstBuffer *buffer = NULL;
+  GError *error = NULL;
+  Fixture fixture;
+
+  params.flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT;
+  fixture_init (&fixture);
+  gst_object_unref (fixture.pool);
+  gst_object_unref (fixture.allocator);
+  mmap_region_unref (fixture.region);
+  slow_memory_set (MEMORY_IS_SLOW);
+  mmap_producer_set_region (fixture.producer,
+      mmap_producer_size_for (CAPACITY), FRAME, NULL, &error);
+  g_assert_no_error (error);
+  fixture.region = mmap_producer_dup_region (fixture.producer);
+  fixture.allocator = gst_mmap_allocator_new (fixture.region, fixture.producer);
+  fixture.pool = gst_mmap_pool_new (fixture.allocator);
+  g_assert_true (configure (fixture.pool, PICTURE, FRAME, NULL, NULL));
+  g_assert_true (gst_buffer_pool_set_active (fixture.pool, TRUE));
+  g_assert_cmpint (gst_buffer_pool_acquire_buffer (fixture.pool, &buffer,
+          &params), ==, GST_FLOW_OK);
+  check_fresh (&fixture, buffer);
+  gst_buffer_unref (buffer);
+  slow_memory_set (MEMORY_COMES);
+  fixture_clear (&fixture);
+}
+
+/* A pool of which upstream wants two buffers at once. */
+static void
+start_with_limit (Fixture * fixture)
+{
+  GstStructure *config;
+  GstCaps *caps;
+
+  fixture_init (fixture);
+  config = gst_buffer_pool_get_config (fixture->pool);
+  caps = gst_caps_from_string (PICTURE);
+  gst_buffer_pool_config_set_params (config, caps, FRAME, 0, 2);
+  gst_buffer_pool_config_add_option (config, GST_BUFFER_POOL_OPTION_VIDEO_META);
+  g_assert_true (gst_buffer_pool_set_config (fixture->pool, config));
+  g_assert_true (gst_buffer_pool_set_active (fixture->pool, TRUE));
+  gst_caps_unref (caps);
+}
+
+static void
+test_limit (void)
+{
+  GstBufferPoolAcquireParams params = { 0, };
+  GstBuffer *buffers[3], *none = NULL;
+  Fixture fixture;
+  Waiter waiter;
+  guint i;
+
+  params.flags = GST_BUFFER_POOL_ACQUIRE_FLAG_DONTWAIT;
+  start_with_limit (&fixture);
+  buffers[0] = acquire (&fixture);
+  buffers[1] = acquire (&fixture);
+  for (i = 0; i < 2; i++)
+    g_assert_cmpint (gst_buffer_pool_acquire_buffer (fixture.pool, &none,
+            &params), ==, GST_FLOW_EOS);
+  /* What consumers have doesn't count, however often it was published. */
+  gst_mmap_pool_hand_over (buffers[0]);
+  gst_mmap_pool_hand_over (buffers[0]);
+  buffers[2] = acquire (&fixture);
+  g_assert_cmpint (gst_buffer_pool_acquire_buffer (fixture.pool, &none,
+          &params), ==, GST_FLOW_EOS);
+  gst_buffer_unref (buffers[0]);
+  g_assert_cmpint (gst_buffer_pool_acquire_buffer (fixture.pool, &none,
+          &params), ==, GST_FLOW_EOS);
+
+  waiter.fixture = &fixture;
+  waiter.thread = g_thread_new ("acquire", acquire_thread, &waiter);
+  g_usleep (10000);
+  gst_buffer_unref (buffers[1]);
+  g_thread_join (waiter.thread);
+  g_assert_cmpint (waiter.flow, ==, GST_FLOW_OK);
+  g_assert_true (block_of (waiter.buffer)->region == fixture.region);
+  gst_buffer_unref (waiter.buffer);
+  gst_buffer_unref (buffers[2]);
+  /* One that was used again counts again. */
+  for (i = 0; i < 2; i++)
+    buffers[i] = acquire (&fixture);
+  g_assert_cmpint (gst_buffer_pool_acquire_buffer (fixture.pool, &none,
+          &params), ==, GST_FLOW_EOS);
+
+  waiter.thread = g_thread_new ("acquire", acquire_thread, &waiter);
+  g_usleep (10000);
+  gst_buffer_pool_set_flushing (fixture.pool, TRUE);
+  g_thread_join (waiter.thread);
+  g_assert_cmpint (waiter.flow, ==, GST_FLOW_FLUSHING);
+  gst_buffer_pool_set_flushing (fixture.pool, FALSE);
+  for (i = 0; i < 2; i++)
+    gst_buffer_unref (buffers[i]);
+  gst_buffer_unref (acquire (&fixture));
+  fixture_clear (&fixture);
+}
+
 /* Upstream itself has them all: nobody can give one back. */
 static void
 test_upstream_has_all (void)
@@ -790,6 +892,8 @@ add_tests (void)
   leak_check_add_test ("/pool/flushing-allocator-ends-a-wait",
       test_flushing_allocator_ends_a_wait);
   leak_check_add_test ("/pool/closing-ends-a-wait", test_closing_ends_a_wait);
+  leak_check_add_test ("/pool/first-memory", test_first_memory);
+  leak_check_add_test ("/pool/limit", test_limit);
   leak_check_add_test ("/pool/upstream-has-all", test_upstream_has_all);
   leak_check_add_test ("/pool/outlives-producer", test_outlives_producer);
   leak_check_add_test ("/pool/late-release", test_late_release);

@@ -8,6 +8,7 @@
  */
 #include "leak-check.h"
 #include "peers.h"
+#include "producer-private.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -367,6 +368,82 @@ test_patient (void)
   mmap_producer_set_region (producer, MIB, G_MAXUINT64, NULL, &error);
   g_assert_no_error (error);
   raw_take_offer (&raw);
+  raw_clear (&raw);
+  end_producer (producer);
+}
+
+/* What should wake the producer does so all the time: it looks each millisecond, and not as often as it can. */
+static void
+test_restless (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapCancel cancel = { FALSE };
+  MmapCapabilities answer;
+  MmapProducerStats stats;
+  MmapDescriptor frame;
+  gint64 began, ended;
+  guint64 serial;
+  RawConsumer raw;
+  int event_fd;
+
+  raw_connect (&raw, address);
+  raw_send_hello (&raw, MMAP_PROTOCOL_VERSION);
+  raw_take_offer (&raw);
+  mmap_link_close_peer_fd (raw.link);
+  raw.link->peer_fd = new_restless_fd (&event_fd);
+  raw_make_answer (&raw, &answer);
+  raw_send_answer (&raw, &answer);
+  wait_for_links (producer, 1);
+  publish_frame (producer, 1, 1024);
+
+  began = g_get_monotonic_time ();
+  do {
+    serial = mmap_producer_collect (producer);
+    mmap_producer_wait (producer, &cancel, serial, G_USEC_PER_SEC / 5);
+    ended = g_get_monotonic_time ();
+  } while (ended < began + G_USEC_PER_SEC / 5);
+  mmap_producer_get_stats (producer, &stats);
+  /* However long it took; and those of before. */
+  g_assert_cmpuint (stats.waits, <=, 100 + (ended - began) / 1000);
+
+  /* What it gives back is still seen. */
+  g_assert_cmpint (mmap_ring_peek (&raw.link->frames, &frame), ==,
+      MMAP_RING_OK);
+  g_assert_cmpint (mmap_ring_push (&raw.link->releases, &frame.id), ==,
+      MMAP_RING_OK);
+  wait_for_held (producer, 0);
+  raw_clear (&raw);
+  close (event_fd);
+  end_producer (producer);
+}
+
+/* A timer that expired just before it was set anew. */
+static void
+test_late_timer (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapCapabilities answer;
+  MmapProducerStats stats;
+  GSourceFunc function;
+  GSource *timer;
+  gpointer data;
+  RawConsumer raw;
+
+  raw_connect (&raw, address);
+  raw_send_hello (&raw, MMAP_PROTOCOL_VERSION);
+  raw_take_offer (&raw);
+  g_mutex_lock (&producer->lock);
+  timer = g_source_ref (producer->links[0]->timeout);
+  g_mutex_unlock (&producer->lock);
+  timer->callback_funcs->get (timer->callback_data, timer, &function, &data);
+  g_assert_true (function (data));
+  mmap_producer_get_stats (producer, &stats);
+  g_assert_cmpuint (stats.failures[MMAP_ERROR_TIMEOUT], ==, 0);
+
+  raw_make_answer (&raw, &answer);
+  raw_send_answer (&raw, &answer);
+  wait_for_links (producer, 1);
+  g_source_unref (timer);
   raw_clear (&raw);
   end_producer (producer);
 }
@@ -770,6 +847,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer-hostile/punches-holes", test_punches_holes);
   leak_check_add_test ("/producer-hostile/insomniac", test_insomniac);
   leak_check_add_test ("/producer-hostile/blocks-wakeups", test_blocks_wakeups);
+  leak_check_add_test ("/producer-hostile/restless", test_restless);
+  leak_check_add_test ("/producer-hostile/late-timer", test_late_timer);
   leak_check_add_test ("/producer-hostile/silent", test_silent);
   leak_check_add_test ("/producer-hostile/silent-offered", test_silent_offered);
   leak_check_add_test ("/producer-hostile/patient", test_patient);
