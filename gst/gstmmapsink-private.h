@@ -29,6 +29,8 @@ struct _GstMmapSink
   gchar *file;
   guint64 size;
   guint token_bytes;
+  guint mode;
+  gchar *group;
   gchar *allowed_uids;
   gboolean wait_for_connection;
   gint64 spin_time;

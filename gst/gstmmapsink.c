@@ -43,6 +43,7 @@ GST_DEBUG_CATEGORY (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
 #define DEFAULT_SIZE 0
+#define DEFAULT_MODE 0600
 #define DEFAULT_WAIT_FOR_CONNECTION TRUE
 
 enum
@@ -54,6 +55,8 @@ enum
   PROP_FILE,
   PROP_SIZE,
   PROP_TOKEN_BYTES,
+  PROP_MODE,
+  PROP_GROUP,
   PROP_ALLOWED_UIDS,
   PROP_WAIT_FOR_CONNECTION,
   PROP_SPIN_TIME,
@@ -180,18 +183,41 @@ static MmapProducer *
 gst_mmap_sink_new_producer_locked (GstMmapSink * self, GError ** error)
 {
   gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
-  MmapUsers *users = gst_mmap_start_users (self->allowed_uids, carried, error);
   MmapProducer *producer;
+  MmapAccess access;
+  MmapUsers *users;
 
+  if (!mmap_access_init (&access, self->mode, self->group, error))
+    return NULL;
+  users = gst_mmap_start_users (self->allowed_uids, carried, error);
   if (!users)
     return NULL;
-  producer = mmap_producer_new (carried ? MMAP_ADDRESS_NONE :
-      self->socket_path, self->file, self->token_bytes, error);
+  producer = mmap_producer_new_shared (carried ? MMAP_ADDRESS_NONE :
+      self->socket_path, self->file, &access, self->token_bytes, error);
   if (producer)
     mmap_producer_set_allowed (producer, users);
   else
     mmap_users_free (users);
   return producer;
+}
+
+/* Others who are let through the door, and turned away behind it. */
+static void
+gst_mmap_sink_warn_of_mode (GstMmapSink * self)
+{
+  g_autoptr (GError) error = NULL;
+
+  GST_OBJECT_LOCK (self);
+  if (self->mode != DEFAULT_MODE && (!self->allowed_uids
+          || self->allowed_uids[0] == '\0')
+      && self->signalling == GST_MMAP_SIGNALLING_SOCKET)
+    error = g_error_new (MMAP_ERROR, MMAP_ERROR_SETTING,
+        "mode=%#o lets others reach the socket, but allowed-uids lets only user "
+        "%u and root connect: name the others there, or set it to any",
+        self->mode, (guint) geteuid ());
+  GST_OBJECT_UNLOCK (self);
+  if (error)
+    gst_mmap_post_warning (GST_ELEMENT (self), error);
 }
 
 static gboolean
@@ -212,6 +238,7 @@ gst_mmap_sink_start (GstBaseSink * sink)
     return FALSE;
   }
 
+  gst_mmap_sink_warn_of_mode (self);
   memset (self->warned, 0, sizeof self->warned);
   self->lost = g_hash_table_new (NULL, NULL);
   self->left = 0;
@@ -512,6 +539,12 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_TOKEN_BYTES:
       g_value_set_uint (value, self->token_bytes);
       break;
+    case PROP_MODE:
+      g_value_set_uint (value, self->mode);
+      break;
+    case PROP_GROUP:
+      g_value_set_string (value, self->group);
+      break;
     case PROP_ALLOWED_UIDS:
       g_value_set_string (value, self->allowed_uids);
       break;
@@ -587,6 +620,13 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
     case PROP_SIZE:
       self->size = g_value_get_uint64 (value);
       break;
+    case PROP_MODE:
+      self->mode = g_value_get_uint (value);
+      break;
+    case PROP_GROUP:
+      g_free (self->group);
+      self->group = g_value_dup_string (value);
+      break;
     case PROP_TOKEN_BYTES:
       self->token_bytes = g_value_get_uint (value);
       break;
@@ -623,6 +663,7 @@ gst_mmap_sink_finalize (GObject * object)
   g_mutex_clear (&self->accept_lock);
   g_free (self->socket_path);
   g_free (self->file);
+  g_free (self->group);
   g_free (self->allowed_uids);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
@@ -694,6 +735,23 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "sees the same memory (128 = as many as xpra's)",
       MMAP_TOKEN_MIN_BYTES, MMAP_TOKEN_MAX_BYTES, MMAP_TOKEN_DEFAULT_BYTES,
       null);
+  /**
+   * GstMmapSink:mode:
+   *
+   * Permission bits of the socket, 0600 to 0666, whatever the umask: others connect if they may write. Where the region is a file, who
+   * may read the socket may read that. All others than the owner must be in #GstMmapSink:allowed-uids, too.
+   */
+  properties[PROP_MODE] = g_param_spec_uint ("mode", "Mode",
+      "Permission bits of the socket, 0600 to 0666, and, for reading, of the "
+      "file (384 = 0600, the user alone)", 0, G_MAXUINT, DEFAULT_MODE, null);
+  /**
+   * GstMmapSink:group:
+   *
+   * Name or number of the group that socket and file are given to, for #GstMmapSink:mode.
+   */
+  properties[PROP_GROUP] = g_param_spec_string ("group", "Group",
+      "Group of the socket and the file, a name or a number (NULL = as the "
+      "system chooses)", NULL, null);
   /**
    * GstMmapSink:allowed-uids:
    *
@@ -836,6 +894,7 @@ gst_mmap_sink_init (GstMmapSink * self)
 {
   g_mutex_init (&self->accept_lock);
   self->size = DEFAULT_SIZE;
+  self->mode = DEFAULT_MODE;
   self->token_bytes = MMAP_TOKEN_DEFAULT_BYTES;
   self->wait_for_connection = DEFAULT_WAIT_FOR_CONNECTION;
   self->spin_time = MMAP_SPIN_ADAPTIVE;

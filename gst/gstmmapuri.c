@@ -18,7 +18,7 @@
 #define SOCKET_PATH "socket-path"
 
 /* Whom to trust is not for whoever wrote the URI to say. */
-static const char *const trust[] = { "allowed-uids", NULL };
+static const char *const trust[] = { "allowed-uids", "group", "mode", NULL };
 
 /* Properties of GstObject and GstElement, such as "name" and "parent", belong to whoever puts the pipeline together. */
 static gboolean
@@ -57,7 +57,7 @@ find_property (GObject * object, const char *name, GError ** error)
     return pspec;
   if (pspec && g_strv_contains (trust, pspec->name)) {
     g_set_error (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-        "A URI can't set %s, which says who is trusted: set the element's "
+        "A URI can't set %s, which says who may connect: set the element's "
         "property", name);
     return NULL;
   }

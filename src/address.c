@@ -12,6 +12,7 @@
 #include "protocol.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <gio/gunixsocketaddress.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -247,9 +248,13 @@ listener_bind (MmapListener * listener, GError ** error)
   listener->socket = socket_new (error);
   if (!listener->socket)
     return FALSE;
-  /* bind(2) gives the socket file the mode of the socket: nobody else can connect, not even for a moment. */
-  if (fchmod (g_socket_get_fd (listener->socket), 0600) < 0)
-    g_debug ("fchmod of a socket: %s", g_strerror (errno));
+  /* bind(2) gives the socket file the mode of the socket, less the umask: nobody else can connect, not even for a moment. */
+  if (fchmod (g_socket_get_fd (listener->socket), 0600) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        "Can't keep others from the socket %s: %s", address,
+        g_strerror (errno));
+    return FALSE;
+  }
 
   if (!g_socket_bind (listener->socket, socket_address, FALSE, &cause)) {
     if (!g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_ADDRESS_IN_USE)) {
@@ -274,17 +279,39 @@ listener_bind (MmapListener * listener, GError ** error)
   return TRUE;
 }
 
+/* Of the file that bind(2) has made. */
+static gboolean
+listener_open_to (MmapListener * listener, const MmapAccess * access,
+    GError ** error)
+{
+  const char *path = listener->address;
+  gboolean applied = FALSE;
+  struct stat st;
+  int fd;
+
+  if (is_abstract (path))
+    return TRUE;
+  fd = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat (fd, &st) < 0 || !S_ISSOCK (st.st_mode)
+      || st.st_uid != geteuid ()) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_UNSAFE_PATH,
+        "Somebody has put something else in the place of the socket %s: choose "
+        "a directory that others can't write", path);
+  } else {
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
+    applied = mmap_access_apply (access, fd, MMAP_ACCESS_SOCKET, path, error);
+  }
+  if (fd >= 0)
+    close (fd);
+  return applied;
+}
+
 static gboolean
 listener_listen (MmapListener * listener, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
-  struct stat st;
 
-  if (!is_abstract (listener->address)
-      && lstat (listener->address, &st) == 0) {
-    listener->device = st.st_dev;
-    listener->inode = st.st_ino;
-  }
   /* As many as can be served: more at once try again. */
   g_socket_set_listen_backlog (listener->socket, MMAP_MAX_LINKS);
   if (g_socket_listen (listener->socket, &cause))
@@ -297,9 +324,21 @@ listener_listen (MmapListener * listener, GError ** error)
 MmapListener *
 mmap_listener_new (const char *address, GError ** error)
 {
-  g_autoptr (GSocketAddress) socket_address = NULL;
-  MmapListener *listener = g_new0 (MmapListener, 1);
+  static const MmapAccess own = MMAP_ACCESS_OWN;
 
+  return mmap_listener_new_shared (address, &own, error);
+}
+
+MmapListener *
+mmap_listener_new_shared (const char *address, const MmapAccess * access,
+    GError ** error)
+{
+  g_autoptr (GSocketAddress) socket_address = NULL;
+  MmapListener *listener;
+
+  if (!mmap_access_check_address (access, address, error))
+    return NULL;
+  listener = g_new0 (MmapListener, 1);
   listener->lock.fd = -1;
   listener->address = address ? g_strdup (address) :
       mmap_address_get_default (TRUE, error);
@@ -307,7 +346,9 @@ mmap_listener_new (const char *address, GError ** error)
     socket_address = address_parse (listener->address, error);
   if (socket_address
       && mmap_socket_lock_take (&listener->lock, listener->address, error)
-      && listener_bind (listener, error) && listener_listen (listener, error))
+      && listener_bind (listener, error)
+      && listener_open_to (listener, access, error)
+      && listener_listen (listener, error))
     return listener;
 
   mmap_listener_free (listener);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "access.h"
 #include "socket-lock.h"
 
 #include <gio/gio.h>
@@ -43,8 +44,13 @@ char *mmap_address_get_default (gboolean create, GError ** error);
  * process listens. A socket file on which nobody listens is replaced, if that lock is free.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_ADDRESS (too long, empty), MMAP_ERROR_NO_DIRECTORY,
  * MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE (somebody listens there, or is about to: names the process), MMAP_ERROR_EXISTS (a
- * file that is no socket, or no lock of ours), MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
+ * file that is no socket, or no lock of ours), MMAP_ERROR_UNSAFE_PATH (somebody else put another socket there meanwhile),
+ * MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
 MmapListener *mmap_listener_new (const char *address, GError ** error);
+
+/* The same for others, too: the socket has mode 0600 until it gets @access. Or %NULL with MMAP_ERROR_SETTING, too: it makes no sense there. */
+MmapListener *mmap_listener_new_shared (const char *address,
+    const MmapAccess * access, GError ** error);
 
 /* Closes the socket and removes its file, if it is still the one that was made, and its lock. */
 void mmap_listener_free (MmapListener * listener);

@@ -25,6 +25,9 @@
 #define SEARCH_INTERVAL_MAX_US 20000
 #define SEARCH_INTERVAL_PART 8
 
+/* A socket belongs to its user alone until it gets its mode and group: who may not connect looks again so long; chosen, untuned. */
+#define DENIED_US 200000
+
 /* A producer that offers so many regions without using one is refused; chosen: as many as it may leave unanswered. */
 #define MAX_NEXT_REGIONS 16
 
@@ -96,6 +99,21 @@ is_nobody_there (MmapConsumer * consumer, const GError * error)
       && (!consumer->address || mmap_load_relaxed (&consumer->stats.links)));
 }
 
+/* Whether a producer may just be about to let us in. */
+static gboolean
+is_denied_yet (MmapConsumer * consumer, const GError * error)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_PERMISSION)) {
+    consumer->denied_us = 0;
+    return FALSE;
+  }
+  if (consumer->denied_us == 0)
+    consumer->denied_us = now;
+  return now < consumer->denied_us + DENIED_US;
+}
+
 /* Before anything that the producer says is believed, or it is told anything. */
 static gboolean
 check_user (MmapConsumer * consumer, GSocket * socket, const char *address,
@@ -145,12 +163,13 @@ search (MmapConsumer * consumer, GError ** error)
   if (socket && (say_hello (consumer, socket, &cause)
           || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
     g_mutex_lock (&consumer->receive_lock);
+    consumer->denied_us = 0;
     consumer->socket = g_steal_pointer (&socket);
     consumer->state = CONSUMER_GREETED;
     g_mutex_unlock (&consumer->receive_lock);
     return TRUE;
   }
-  if (!is_nobody_there (consumer, cause))
+  if (!is_denied_yet (consumer, cause) && !is_nobody_there (consumer, cause))
     g_propagate_error (error, g_steal_pointer (&cause));
   return FALSE;
 }

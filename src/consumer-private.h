@@ -69,6 +69,7 @@ struct _MmapConsumer
   MmapPopulator *populator;     /* of the region */
   gint64 looked_us;             /* when it was last looked whether there may be one; 0: not yet */
   GQueue next_regions;          /* MmapRegion, accepted, not yet named by a descriptor */
+  gint64 denied_us;             /* when it was first not allowed to connect; 0: it wasn't, last time */
   guint64 sequence;
   guint vain;                   /* sleeps in turn that ended with nothing new */
   gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */

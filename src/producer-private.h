@@ -156,6 +156,7 @@ struct _MmapProducer
   char *file;
   guint token_bytes;
   MmapListener *listener;
+  MmapAccess access;            /* of socket and file */
   MmapUsers *allowed;           /* who may connect */
   MmapArena *arena;
   MmapReserver *reserver;       /* of the arena; NULL if all is reserved */

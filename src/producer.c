@@ -20,6 +20,15 @@ MmapProducer *
 mmap_producer_new (const char *address, const char *file, guint token_bytes,
     GError ** error)
 {
+  static const MmapAccess own = MMAP_ACCESS_OWN;
+
+  return mmap_producer_new_shared (address, file, &own, token_bytes, error);
+}
+
+MmapProducer *
+mmap_producer_new_shared (const char *address, const char *file,
+    const MmapAccess * access, guint token_bytes, GError ** error)
+{
   MmapListener *listener = NULL;
   gboolean listens = address != MMAP_ADDRESS_NONE;
   MmapProducer *producer;
@@ -30,8 +39,14 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
         MMAP_TOKEN_MAX_BYTES, token_bytes);
     return NULL;
   }
+  if (!listens && !file && mmap_access_is_shared (access)) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+        "mode and group are of no use without a socket and without a file: "
+        "leave them out");
+    return NULL;
+  }
   if (listens)
-    listener = mmap_listener_new (address, error);
+    listener = mmap_listener_new_shared (address, access, error);
   if (listens && !listener)
     return NULL;
 
@@ -44,6 +59,7 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   producer->consumers_fd = mmap_wake_fd_new ();
   producer->alarm = mmap_alarm_new ();
   producer->listener = listener;
+  producer->access = *access;
   producer->allowed = mmap_users_new (NULL, NULL);
   /* Consumers may have another current directory. */
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
@@ -278,6 +294,22 @@ producer_get_kept_bytes (MmapProducer * producer)
 }
 
 static MmapRegion *
+producer_new_file (MmapProducer * producer, guint64 size, guint64 at_once,
+    guint32 id, GError ** error)
+{
+  MmapRegion *region = mmap_region_begin_file (producer->file, size, at_once,
+      producer->session, id, error);
+
+  if (!region || !mmap_access_is_shared (&producer->access)
+      || mmap_access_apply (&producer->access, region->fd, MMAP_ACCESS_REGION,
+          producer->file, error))
+    return region;
+  mmap_region_unlink (region);
+  mmap_region_unref (region);
+  return NULL;
+}
+
+static MmapRegion *
 producer_new_region (MmapProducer * producer, guint64 size, gboolean whole,
     GError ** error)
 {
@@ -292,8 +324,7 @@ producer_new_region (MmapProducer * producer, guint64 size, gboolean whole,
   /* The new file takes the old one's place; who has the old one mapped keeps it. */
   if (old)
     mmap_region_unlink (old);
-  return mmap_region_begin_file (producer->file, size, at_once,
-      producer->session, id, error);
+  return producer_new_file (producer, size, at_once, id, error);
 }
 
 static void

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "access.h"
 #include "error.h"
 #include "message.h"
 #include "region.h"
@@ -163,6 +164,12 @@ typedef struct
  * Returns: (transfer full): or %NULL with an error of mmap_listener_new() or MMAP_ERROR_TOKEN_BYTES */
 MmapProducer *mmap_producer_new (const char *address, const char *file,
     guint token_bytes, GError ** error);
+
+/* The same for other users, too. @access: of the socket and, as far as that is for reading, of the file; what allowed-uids says goes on top.
+ * Or %NULL with MMAP_ERROR_SETTING, too: it makes no sense there. */
+MmapProducer *mmap_producer_new_shared (const char *address,
+    const char *file, const MmapAccess * access, guint token_bytes,
+    GError ** error);
 
 /* Call before mmap_producer_start(). */
 void mmap_producer_set_callbacks (MmapProducer * producer,

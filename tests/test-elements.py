@@ -31,7 +31,7 @@ TYPES = {
 }
 NUMBERS = ("int", "uint", "int64", "uint64", "double")
 # As the table names a unit, and as a property's blurb does.
-UNITS = {"bytes": r"\b[Bb]ytes\b", "ns": r"\bin ns\b"}
+UNITS = {"bits": r"\bbits\b", "bytes": r"\b[Bb]ytes\b", "ns": r"\bin ns\b"}
 
 
 def sections():
@@ -152,7 +152,7 @@ class ElementTest:
 class Sink(ElementTest, unittest.TestCase):
     name = "mmapsink"
     # GstBaseSink starts on the way to READY.
-    read_at_start = ("socket-path", "file", "token-bytes")
+    read_at_start = ("socket-path", "file", "token-bytes", "mode", "group")
 
 
 class Source(ElementTest, unittest.TestCase):

@@ -456,6 +456,35 @@ class Users(LaunchTest):
         self.assertIn("reason: user", consumer.finish(fails=True))
         producer.interrupt()
 
+    def test_mode_and_group(self):
+        nobody = self.as_nobody()
+        self.socket, path = self.directory / "socket", pathlib.Path("/dev/shm") / self.prefix
+        producer = self.live(extra=f"mode=0660 group=nogroup allowed-uids=nobody file={path} size=4000000")
+        self.take(5, extra="allowed-uids=root", **nobody).finish()
+        for name, mode in (self.socket, 0o660), (path, 0o640):
+            self.assertEqual((stat.S_IMODE(name.stat().st_mode), name.stat().st_gid), (mode, NOBODY))
+        self.assertNotIn("WARNING", producer.interrupt())
+
+    def test_mode_without_users(self):
+        self.socket = self.directory / "socket"
+        producer = self.live(extra="mode=0666")
+        self.wait_for("a warning", lambda: "reason: setting" in producer.output(), producer)
+        self.assertIn("allowed-uids lets only user 0 and root connect", producer.interrupt())
+
+    def test_bad_modes(self):
+        path = self.directory / "socket"
+        for options, words in ((f"socket-path={path} mode=660", "mode=0660"), (f"socket-path={path} mode=0640", "set mode=0660"),
+                               (f"socket-path={path} mode=0660 group=no-such-group", "'no-such-group'"),
+                               (f"socket-path={path} group=nogroup", "set mode=0660"),
+                               ("mode=0660", "without a socket-path"), (f"{self.at()} mode=0660", "abstract"),
+                               ("signalling=application mode=0660", "without a file")):
+            with self.subTest(options=options):
+                output = self.launch("producer", f"{SMALL} ! mmapsink {options}").finish(fails=True)
+                self.assertIn(words, output)
+                self.assertIn("reason: setting", output)
+        output = self.launch("producer", f"{SMALL} ! mmapsink mode=rw-rw----").finish(fails=True)
+        self.assertIn('could not set property "mode"', output)
+
     def test_no_users(self):
         for element in "mmapsink", "mmapsrc":
             source, rest = (f"{SMALL} !", "") if element == "mmapsink" else ("", "! fakesink")
