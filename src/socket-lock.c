@@ -22,7 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define RECORD_TITLE "gst-mmap socket"
+/* Not to be taken for a region, which begins with gst-mmap. */
+#define RECORD_TITLE "socket of gst-mmap"
 /* The sticky bit keeps it from what cleans up in /tmp and in XDG_RUNTIME_DIR (XDG Base Directory Specification). */
 #define LOCK_MODE (S_ISVTX | 0600)
 /* Chosen, untuned: others may come and go at the path between two looks at it. */
@@ -52,7 +53,8 @@ mmap_socket_record_read (int fd, MmapSocketRecord * record)
     return n == 0;
   text[n] = '\0';
   lines = g_strsplit (text, "\n", -1);
-  if (g_strv_length (lines) != 6 || strcmp (lines[0], RECORD_TITLE) != 0
+  if (g_strv_length (lines) != 6 || lines[5][0] != '\0'
+      || strcmp (lines[0], RECORD_TITLE) != 0
       || !parse_number (lines[1], "pid ", 10, G_MAXUINT32, &pid)
       || !parse_number (lines[2], "uid ", 10, G_MAXUINT32, &uid)
       || !parse_number (lines[3], "session ", 16, G_MAXUINT64, &record->session)

@@ -386,7 +386,7 @@ refuse_content (const char *text, gssize size)
 static void
 test_foreign_lock (void)
 {
-#define START "gst-mmap socket\npid 1\nuid 2\n"
+#define START "socket of gst-mmap\npid 1\nuid 2\n"
   char *large = g_strnfill (5000, 'x');
   char *other = leak_check_path ("other");
   MmapListener *listener;
@@ -399,9 +399,10 @@ test_foreign_lock (void)
   refuse_content (START "session 3\naddress /x", -1);
   refuse_content (START "session 3\naddress /x\n\n", -1);
   refuse_content (START "session 3x\naddress /x\n", -1);
-  refuse_content ("gst-mmap socket\npid -1\nuid 2\nsession 3\naddress \n", -1);
+  refuse_content ("socket of gst-mmap\npid -1\nuid 2\nsession 3\naddress \n",
+      -1);
   refuse_content
-      ("gst-mmap socket\npid 1\nuid 4294967296\nsession 3\naddress \n", -1);
+      ("socket of gst-mmap\npid 1\nuid 4294967296\nsession 3\naddress \n", -1);
   g_unlink (lock_path);
 
   g_assert_cmpint (g_mkdir (lock_path, 0700), ==, 0);
