@@ -544,7 +544,7 @@ class Inspect(ToolCase):
 class Help(ToolCase):
     def test_help(self):
         text = self.accept("--help")
-        for command in ("offer", "answer", "verify", "inspect"):
+        for command in ("offer", "answer", "verify", "inspect", "list", "clean"):
             self.assertIn("\n  " + command, text)
             own = self.accept(command, "--help")
             self.assertIn("Usage:\n  gst-mmap " + command, own)
@@ -552,7 +552,9 @@ class Help(ToolCase):
         for option in ("--file", "--size", "--token-bytes"):
             self.assertIn(option, self.accept("offer", "--help"))
         self.assertIn("--raw", self.accept("answer", "--help"))
-        self.assertIn("--json", self.accept("inspect", "--help"))
+        for command in ("inspect", "list"):
+            self.assertIn("--json", self.accept(command, "--help"))
+        self.assertIn("--dry-run", self.accept("clean", "--help"))
 
     def test_version(self):
         self.assertRegex(self.accept("--version"), r"^gst-mmap \d+\.\d+\.\d+, protocol 1\n$")

@@ -26,6 +26,9 @@ static const struct
   {"answer", tool_answer, "check an offer's token, and write one in answer"},
   {"verify", tool_verify, "check an answer's token"},
   {"inspect", tool_inspect, "show a region: owner, session, links, counters"},
+  {"list", tool_list,
+      "show sockets and regions, and whether their owners live"},
+  {"clean", tool_clean, "remove those whose owners are dead"},
 };
 
 static void
@@ -72,9 +75,10 @@ tool_refuse (GError * error)
   return TOOL_REFUSED;
 }
 
-gboolean
-tool_parse (int argc, char **argv, const GOptionEntry * options,
-    const char *arguments, const char *summary, char **argument)
+/* Leaves argv[0] and the arguments. */
+static gboolean
+parse_options (int *argc, char ***argv, const GOptionEntry * options,
+    const char *arguments, const char *summary)
 {
   GOptionContext *context = g_option_context_new (arguments);
   GError *error = NULL;
@@ -82,7 +86,7 @@ tool_parse (int argc, char **argv, const GOptionEntry * options,
 
   g_option_context_set_summary (context, summary);
   g_option_context_add_main_entries (context, options, NULL);
-  ok = g_option_context_parse (context, &argc, &argv, &error);
+  ok = g_option_context_parse (context, argc, argv, &error);
   g_option_context_free (context);
   if (!ok) {
     tool_usage ("%s", error->message);
@@ -90,10 +94,19 @@ tool_parse (int argc, char **argv, const GOptionEntry * options,
     return FALSE;
   }
   /* The parser leaves the "--" that ends the options. */
-  if (argc > 1 && strcmp (argv[1], "--") == 0) {
-    argc--;
-    argv++;
+  if (*argc > 1 && strcmp ((*argv)[1], "--") == 0) {
+    (*argc)--;
+    (*argv)++;
   }
+  return TRUE;
+}
+
+gboolean
+tool_parse (int argc, char **argv, const GOptionEntry * options,
+    const char *arguments, const char *summary, char **argument)
+{
+  if (!parse_options (&argc, &argv, options, arguments, summary))
+    return FALSE;
   if (argc > (argument != NULL ? 2 : 1)) {
     tool_usage ("'%s' is one argument too many",
         argv[argument != NULL ? 2 : 1]);
@@ -102,6 +115,39 @@ tool_parse (int argc, char **argv, const GOptionEntry * options,
   if (argument != NULL)
     *argument = argc > 1 ? g_strdup (argv[1]) : NULL;
   return TRUE;
+}
+
+gboolean
+tool_parse_paths (int argc, char **argv, const GOptionEntry * options,
+    const char *summary, char ***paths)
+{
+  if (!parse_options (&argc, &argv, options, "[PATH...]", summary))
+    return FALSE;
+  *paths = argc > 1 ? g_strdupv (argv + 1) : NULL;
+  return TRUE;
+}
+
+char *
+tool_escape (const char *text)
+{
+  GString *escaped = g_string_new (NULL);
+
+  while (*text != '\0') {
+    gunichar c = g_utf8_get_char_validated (text, -1);
+    const char *next = text + 1;
+
+    if (c != (gunichar) - 1 && c != (gunichar) - 2) {
+      next = g_utf8_next_char (text);
+      if (g_unichar_isprint (c)) {
+        g_string_append_len (escaped, text, next - text);
+        text = next;
+        continue;
+      }
+    }
+    for (; text < next; text++)
+      g_string_append_printf (escaped, "\\x%02x", (guint8) * text);
+  }
+  return g_string_free (escaped, FALSE);
 }
 
 /* What was printed counts only if it has arrived. */

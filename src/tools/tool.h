@@ -23,6 +23,8 @@ ToolStatus tool_offer (int argc, char **argv);
 ToolStatus tool_answer (int argc, char **argv);
 ToolStatus tool_verify (int argc, char **argv);
 ToolStatus tool_inspect (int argc, char **argv);
+ToolStatus tool_list (int argc, char **argv);
+ToolStatus tool_clean (int argc, char **argv);
 
 /* Parses the options of a command. --help prints and exits.
  * @arguments: (nullable): what the command takes besides options, for --help
@@ -31,6 +33,14 @@ ToolStatus tool_inspect (int argc, char **argv);
  * FALSE if the command line is wrong, which has been said on stderr. */
 gboolean tool_parse (int argc, char **argv, const GOptionEntry * options,
     const char *arguments, const char *summary, char **argument);
+
+/* As tool_parse(), for commands that take any number of paths.
+ * @paths: (out) (nullable) (transfer full): %NULL if there are none */
+gboolean tool_parse_paths (int argc, char **argv,
+    const GOptionEntry * options, const char *summary, char ***paths);
+
+/* Returns: (transfer full): @text, in which what is no printable UTF-8 is written as \xHH, so that no terminal obeys it */
+char *tool_escape (const char *text);
 
 /* Says on stderr what is wrong with the command line. Returns: TOOL_USAGE */
 ToolStatus tool_usage (const char *format, ...) G_GNUC_PRINTF (1, 2);
