@@ -374,8 +374,6 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
       if (consumer->state == CONSUMER_GREETED && consumer->region) {
         consumer->state = CONSUMER_UP;
         mmap_consumer_open_peer (consumer);
-        explicit_bzero (consumer->link->link->area->token_area,
-            MMAP_TOKEN_AREA_BYTES);
         mmap_add_relaxed (&consumer->stats.links, 1);
         return TRUE;
       }

@@ -289,7 +289,7 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
   return TRUE;
 }
 
-/* Compares the consumer's token with what it wrote into its link. */
+/* Compares the consumer's token with what it wrote into its link, and wipes it there: the consumer can't know when that may be done. */
 static gboolean
 link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
     GError ** error)
@@ -319,7 +319,11 @@ link_check_answer (MmapProducerLink * link, const MmapCapabilities * answer,
       answer->token.n_bytes);
   right = mmap_token_check (&answer->token, seen);
   explicit_bzero (seen, sizeof seen);
-  if (!right)
+  /* It answers the newest offer: the consumer writes no other token now. */
+  if (right)
+    explicit_bzero ((guint8 *) link->link->area + answer->token_index,
+        answer->token.n_bytes);
+  else
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN,
         "The answer's token is not what the link's memory holds: the consumer "
         "has other memory mapped");

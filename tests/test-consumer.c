@@ -677,6 +677,60 @@ test_populates (void)
   end_producer (producer);
 }
 
+/* The region is replaced when the first answer was right, and before ACCEPT. */
+static gpointer
+offer_twice (gpointer data)
+{
+  RawProducer *raw = data;
+  GError *error = NULL;
+  MmapMessage message;
+
+  raw_producer_greet (raw);
+  raw_producer_send_offer (raw, NULL);
+  g_assert_true (raw_receive (raw->socket, &message));
+  g_assert_cmpint (message.kind, ==, MMAP_MESSAGE_ANSWER);
+  mmap_message_clear (&message);
+
+  mmap_region_unref (raw->region);
+  raw->region = mmap_region_new_memfd (RAW_SIZE, RAW_SESSION, 2, &error);
+  g_assert_no_error (error);
+  mmap_token_write (&raw->offer.token,
+      raw->region->base + raw->offer.token_index);
+  raw->offer.region_id = 2;
+  raw_producer_send_fds (raw, NULL, &raw->region->fd, 1);
+  raw_producer_send (raw, MMAP_MESSAGE_ACCEPT);
+  return NULL;
+}
+
+/* When ACCEPT comes, the producer has yet to compare the token of the second answer. */
+static void
+test_accept_before_answer (void)
+{
+  MmapConsumer *consumer = make_consumer (address);
+  MmapCapabilities answer;
+  GError *error = NULL;
+  MmapMessage message;
+  RawProducer raw;
+  GThread *thread;
+  MmapItem item;
+
+  raw_producer_init (&raw, address);
+  thread = g_thread_new ("producer", offer_twice, &raw);
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  g_thread_join (thread);
+  g_assert_true (raw_receive (raw.socket, &message));
+  g_assert_cmpint (message.kind, ==, MMAP_MESSAGE_ANSWER);
+  mmap_capabilities_init_variant (&answer, message.body, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (answer.region_id, ==, 2);
+  g_assert_true (mmap_token_check (&answer.token,
+          (guint8 *) raw.link->area + answer.token_index));
+  mmap_capabilities_clear (&answer);
+  mmap_message_clear (&message);
+  mmap_consumer_free (consumer);
+  raw_producer_clear (&raw);
+}
+
 /* Both sides choose the same place if they are told none. */
 static void
 test_default_address (void)
@@ -736,6 +790,8 @@ main (int argc, char **argv)
       test_producer_closes_after_set_region);
   leak_check_add_test ("/consumer/populates", test_populates);
   leak_check_add_test ("/consumer/default-address", test_default_address);
+  leak_check_add_test ("/consumer/accept-before-answer",
+      test_accept_before_answer);
   result = g_test_run ();
   g_free (address);
   return result;

@@ -117,13 +117,14 @@ test_token_changed (void)
   scene_end_refused (&scene, MMAP_ERROR_TOKEN, "token");
 }
 
-/* The token may lie at the very end of its area. */
+/* The token may lie at the very end of its area. It is wiped when it was compared. */
 static void
 test_token_index_last (void)
 {
   MmapCapabilities answer;
   MmapMessage message;
   Scene scene;
+  guint i;
 
   scene_begin_offered (&scene, &answer);
   answer.token_index = offsetof (MmapLinkArea, token_area)
@@ -134,6 +135,9 @@ test_token_index_last (void)
   g_assert_true (raw_receive (scene.bad.socket, &message));
   g_assert_cmpint (message.kind, ==, MMAP_MESSAGE_ACCEPT);
   mmap_message_clear (&message);
+  for (i = 1; i <= answer.token.n_bytes; i++)
+    g_assert_cmpuint (scene.bad.link->area->token_area[MMAP_TOKEN_AREA_BYTES -
+            i], ==, 0);
   wait_for_links (scene.producer, 2);
   raw_clear (&scene.bad);
   wait_for_links (scene.producer, 1);
