@@ -232,8 +232,16 @@ gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
   gboolean unread = mmap_producer_has_unread (self->producer);
   gboolean sure = mmap_producer_expects_room (self->producer, serial);
 
-  if (g_atomic_int_get (&self->flushing)
-      || !(sure || gst_mmap_allocator_can_expect (self, unread)))
+  if (g_atomic_int_get (&self->flushing))
+    return FALSE;
+  if (mmap_producer_is_leaky (self->producer)) {
+    /* Consumers are not waited for. */
+    if (mmap_producer_reclaim (self->producer))
+      return TRUE;
+    unread = FALSE;
+  }
+  if (!(sure || (!mmap_producer_is_leaky (self->producer)
+              && gst_mmap_allocator_can_expect (self, unread))))
     return FALSE;
   if (!sure)
     g_atomic_int_set (&self->waited, TRUE);

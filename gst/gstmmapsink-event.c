@@ -25,10 +25,11 @@ gst_mmap_sink_wait_in_event (GstMmapSink * self, guint64 serial)
 
   GST_BASE_SINK_PREROLL_UNLOCK (self);
   if (!GST_PAD_IS_FLUSHING (pad))
-    result = mmap_producer_wait (self->producer, &self->never, serial, -1);
+    result = mmap_producer_wait (self->producer, &self->never, serial,
+        gst_mmap_sink_get_patience (self));
   GST_BASE_SINK_PREROLL_LOCK (self);
-  return result == MMAP_WAIT_OK && !GST_PAD_IS_FLUSHING (pad) ? GST_FLOW_OK :
-      GST_FLOW_FLUSHING;
+  return (result == MMAP_WAIT_OK || result == MMAP_WAIT_TIMEOUT)
+      && !GST_PAD_IS_FLUSHING (pad) ? GST_FLOW_OK : GST_FLOW_FLUSHING;
 }
 
 GstFlowReturn
@@ -85,6 +86,7 @@ gst_mmap_sink_push_event (GstMmapSink * self, GstEvent * event,
   wire.size = g_variant_get_size (normal);
   wire.anchor = gst_mmap_sink_get_anchor (self);
   wire.latency = gst_base_sink_get_latency (GST_BASE_SINK (self));
+  wire.droppable = type == GST_EVENT_GAP;
   if (GST_EVENT_IS_STICKY (event))
     wire.order = gst_mmap_sink_order_of (type);
   if (type & GST_EVENT_TYPE_STICKY_MULTI && structure)
@@ -186,6 +188,7 @@ gst_mmap_sink_forward_event (GstMmapSink * self, GstEvent * event)
       gst_mmap_sink_flush_stop (self, event);
       return TRUE;
     case GST_EVENT_STREAM_START:
+      gst_mmap_sink_forget_policy (self);
       gst_mmap_sink_stream_start (self);
       break;
     default:

@@ -30,7 +30,8 @@ GstFlowReturn
 gst_mmap_sink_wait (GstMmapSink * self, guint64 serial)
 {
   self->waited = TRUE;
-  switch (mmap_producer_wait (self->producer, &self->cancel, serial, -1)) {
+  switch (mmap_producer_wait (self->producer, &self->cancel, serial,
+          gst_mmap_sink_get_patience (self))) {
     case MMAP_WAIT_CANCELLED:
       /* PAUSED: goes on where it left off when it plays again. Or the end. */
       return gst_base_sink_wait_preroll (GST_BASE_SINK (self));
@@ -52,15 +53,6 @@ gst_mmap_sink_get_anchor (GstMmapSink * self)
   return GST_CLOCK_TIME_IS_VALID (anchor) ?
       anchor + gst_base_sink_get_ts_offset (GST_BASE_SINK (self)) :
       MMAP_TIME_NONE;
-}
-
-static gboolean
-gst_mmap_sink_is_fed_live (GstMmapSink * self)
-{
-  gboolean live = FALSE, upstream_live = FALSE;
-
-  return gst_base_sink_query_latency (GST_BASE_SINK (self), &live,
-      &upstream_live, NULL, NULL) && upstream_live;
 }
 
 /* How late @buffer is now, in a stream that waited for consumers and is not live itself. */
@@ -240,7 +232,7 @@ gst_mmap_sink_copy_memories (GstMmapSink * self, GstBuffer * buffer,
   return TRUE;
 }
 
-/* Waits for room. */
+/* Waits for room; NULL and GST_FLOW_OK: for this frame there is none, and it is not waited for. */
 static GstFlowReturn
 gst_mmap_sink_alloc (GstMmapSink * self, gsize size, MmapAllocUse use,
     MmapBlock ** block)
@@ -252,20 +244,25 @@ gst_mmap_sink_alloc (GstMmapSink * self, gsize size, MmapAllocUse use,
     guint64 serial = mmap_producer_collect (self->producer);
 
     *block = mmap_producer_alloc (self->producer, size, 1, use);
-    if (!*block)
-      flow = gst_mmap_sink_wait (self, serial);
+    if (*block || (mmap_producer_is_leaky (self->producer)
+            && mmap_producer_reclaim (self->producer)))
+      continue;
+    if (mmap_producer_is_leaky (self->producer)
+        && !mmap_producer_expects_room (self->producer, serial))
+      break;
+    flow = gst_mmap_sink_wait (self, serial);
   }
   return flow;
 }
 
-/* A block with a copy of @buffer's bytes. */
+/* A block with a copy of @buffer's bytes; NULL: see gst_mmap_sink_alloc(). */
 static GstFlowReturn
 gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
     MmapBlock ** block)
 {
   GstFlowReturn flow = gst_mmap_sink_alloc (self, size, MMAP_ALLOC_COPY, block);
 
-  if (flow != GST_FLOW_OK)
+  if (flow != GST_FLOW_OK || !*block)
     return flow;
   if (!gst_mmap_sink_copy_memories (self, buffer, mmap_block_get_data (*block))) {
     mmap_block_unref (*block);
@@ -275,7 +272,7 @@ gst_mmap_sink_copy (GstMmapSink * self, GstBuffer * buffer, gsize size,
   return GST_FLOW_OK;
 }
 
-/* A block with the metadata of the frame; %NULL if it has none. */
+/* A block with the metadata of the frame; %NULL if it has none, or see gst_mmap_sink_alloc(). */
 static GstFlowReturn
 gst_mmap_sink_place_metas (GstMmapSink * self, MmapBlock ** block)
 {
@@ -286,7 +283,7 @@ gst_mmap_sink_place_metas (GstMmapSink * self, MmapBlock ** block)
   if (size == 0)
     return GST_FLOW_OK;
   flow = gst_mmap_sink_alloc (self, size, MMAP_ALLOC_METAS, block);
-  if (flow == GST_FLOW_OK)
+  if (flow == GST_FLOW_OK && *block)
     g_variant_store (self->metas, mmap_block_get_data (*block));
   return flow;
 }
@@ -336,6 +333,8 @@ gst_mmap_sink_publish (GstMmapSink * self, MmapDescriptor * frame,
     /* Once more with the number in hand: what happens after it ends the wait. */
     if (waits)
       flow = gst_mmap_sink_wait (self, serial);
+    /* It may have been changed meanwhile. */
+    gst_mmap_sink_apply_policy (self);
     serial = mmap_producer_collect (self->producer);
     waits = TRUE;
   }
@@ -352,6 +351,17 @@ gst_mmap_sink_announce (GstMmapSink * self)
   self->announced = TRUE;
 }
 
+/* A frame can't be sent: there is no room for it, and consumers aren't waited for, or @flow says why. */
+static GstFlowReturn
+gst_mmap_sink_give_up (GstMmapSink * self, GstFlowReturn flow)
+{
+  if (flow == GST_FLOW_OK) {
+    GST_DEBUG_OBJECT (self, "no room for this frame");
+    mmap_producer_skip (self->producer);
+  }
+  return flow;
+}
+
 static GstFlowReturn
 gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
 {
@@ -366,14 +376,14 @@ gst_mmap_sink_send (GstMmapSink * self, GstBuffer * buffer)
   if (copy) {
     GST_LOG_OBJECT (self, "copying %" GST_PTR_FORMAT, buffer);
     flow = gst_mmap_sink_copy (self, buffer, size, &block);
-    if (flow != GST_FLOW_OK)
-      return flow;
+    if (flow != GST_FLOW_OK || !block)
+      return gst_mmap_sink_give_up (self, flow);
   }
   flow = gst_mmap_sink_place_metas (self, &metas);
-  if (flow != GST_FLOW_OK) {
+  if (flow != GST_FLOW_OK || (self->metas && !metas)) {
     if (copy)
       mmap_block_unref (block);
-    return flow;
+    return gst_mmap_sink_give_up (self, flow);
   }
 
   gst_mmap_sink_announce (self);
@@ -487,12 +497,14 @@ gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
   GstMmapSink *self = GST_MMAP_SINK (sink);
   GstFlowReturn flow;
 
+  gst_mmap_sink_apply_policy (self);
   flow = gst_mmap_sink_wait_for_link (self);
   if (flow != GST_FLOW_OK)
     return flow;
   gst_mmap_sink_make_up (self, buffer);
   flow = gst_mmap_sink_send (self, buffer);
   if (flow == GST_FLOW_OK) {
+    gst_mmap_sink_report_drops (self, buffer);
     gst_mmap_consumers_have_unfit (self->consumers);
     gst_mmap_consumers_published (self->consumers,
         !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT));

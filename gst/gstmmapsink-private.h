@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * gstmmapsink.c: life and properties. gstmmapsink-caps.c: what it negotiates with upstream. gstmmapsink-event.c: events.
- * gstmmapsink-frame.c: frames, and the region that they lie in.
+ * gstmmapsink-frame.c: frames, and the region that they lie in. gstmmapsink-leaky.c: slow consumers.
  */
 #pragma once
 
@@ -18,6 +18,26 @@
 G_BEGIN_DECLS
 
 GST_DEBUG_CATEGORY_EXTERN (gst_mmap_sink_debug);
+
+/**
+ * GstMmapLeakyType:
+ * @GST_MMAP_LEAKY_AUTO: downstream if upstream is live, else none
+ * @GST_MMAP_LEAKY_NONE: all wait for a slow consumer
+ * @GST_MMAP_LEAKY_UPSTREAM: a slow consumer does not get new frames
+ * @GST_MMAP_LEAKY_DOWNSTREAM: a slow consumer loses the oldest frames that it has not read
+ *
+ * What happens to frames for a consumer that has no room for them.
+ */
+typedef enum
+{
+  GST_MMAP_LEAKY_AUTO,
+  GST_MMAP_LEAKY_NONE,
+  GST_MMAP_LEAKY_UPSTREAM,
+  GST_MMAP_LEAKY_DOWNSTREAM
+} GstMmapLeakyType;
+
+#define GST_TYPE_MMAP_LEAKY_TYPE (gst_mmap_leaky_type_get_type ())
+GType gst_mmap_leaky_type_get_type (void);
 
 struct _GstMmapSink
 {
@@ -35,6 +55,8 @@ struct _GstMmapSink
   gboolean wait_for_connection;
   gint64 spin_time;
   GstMmapForward forward;
+  GstMmapLeakyType leaky_type;
+  guint max_buffers;
   guint num_clients;
 
   /* Asked for with the producer's lock held, for which others wait with the object lock. Nothing else is locked with it. */
@@ -48,6 +70,8 @@ struct _GstMmapSink
   GstAllocator *allocator;      /* of the current region; object lock */
   gboolean pad_flushing;        /* object lock */
   gboolean playing;             /* object lock */
+
+  gint policy_known;            /* atomic: what leaky-type says of this stream was applied */
 
   /* streaming thread */
   guint min_buffers;            /* that consumers keep */
@@ -112,6 +136,26 @@ GstFlowReturn gst_mmap_sink_chain (GstPad * pad, GstObject * parent,
     GstBuffer * buffer);
 
 GstFlowReturn gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer);
+
+/* gstmmapsink-leaky.c */
+
+/* Whether upstream is live. */
+gboolean gst_mmap_sink_is_fed_live (GstMmapSink * self);
+
+/* Another stream, or another leaky-type: the next gst_mmap_sink_apply_policy() looks again. Any thread. */
+void gst_mmap_sink_forget_policy (GstMmapSink * self);
+
+/* Tells the producer what happens to frames for slow consumers, if that may have changed. */
+void gst_mmap_sink_apply_policy (GstMmapSink * self);
+
+/* How long to wait before trying again, although nothing has happened, in microseconds; -1: for ever. */
+gint64 gst_mmap_sink_get_patience (GstMmapSink * self);
+
+/* Posts a QoS message for each consumer that lost frames, at most one a second; @buffer was the last. */
+void gst_mmap_sink_report_drops (GstMmapSink * self, GstBuffer * buffer);
+
+/* Appends a structure for each consumer to @list, a GstValueArray. Any thread. */
+void gst_mmap_sink_describe_links (MmapProducer * producer, GValue * list);
 
 /* gstmmapsink.c */
 

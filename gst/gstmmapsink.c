@@ -61,6 +61,8 @@ enum
   PROP_WAIT_FOR_CONNECTION,
   PROP_SPIN_TIME,
   PROP_FORWARD_EVENTS,
+  PROP_LEAKY_TYPE,
+  PROP_MAX_BUFFERS,
   PROP_NUM_CLIENTS,
   PROP_CAPABILITIES,
   PROP_STATS,
@@ -252,6 +254,8 @@ gst_mmap_sink_start (GstBaseSink * sink)
   old = self->producer;
   self->producer = producer;
   mmap_producer_set_spin_time (producer, self->spin_time);
+  mmap_producer_set_max_buffers (producer, self->max_buffers);
+  gst_mmap_sink_forget_policy (self);
   self->consumers = gst_mmap_consumers_new (GST_BASE_SINK_PAD (self), producer);
   gst_mmap_consumers_set_forward (self->consumers, self->forward);
   GST_OBJECT_UNLOCK (self);
@@ -481,9 +485,13 @@ gst_mmap_sink_get_stats (GstMmapSink * self)
   MmapProducer *producer = gst_mmap_sink_dup_producer (self);
   MmapProducerStats counts = { 0 };
   g_autoptr (GstStructure) failures = NULL;
+  GValue consumers = G_VALUE_INIT;
 
-  if (producer)
+  g_value_init (&consumers, GST_TYPE_ARRAY);
+  if (producer) {
     mmap_producer_get_stats (producer, &counts);
+    gst_mmap_sink_describe_links (producer, &consumers);
+  }
   g_clear_pointer (&producer, mmap_producer_unref);
   failures = failures_to_structure (counts.failures);
   gst_structure_set_name (stats, "application/x-mmap-sink-stats");
@@ -493,10 +501,12 @@ gst_mmap_sink_get_stats (GstMmapSink * self)
       "copied", G_TYPE_UINT64,
       __atomic_load_n (&self->copied, __ATOMIC_RELAXED),
       "unsent", G_TYPE_UINT64, counts.unsent,
+      "link-drops", G_TYPE_UINT64, counts.dropped,
       "wake-ups", G_TYPE_UINT64, counts.wakeups,
       "waits", G_TYPE_UINT64, counts.waits,
       "links", G_TYPE_UINT64, counts.links,
       "handshake-failures", GST_TYPE_STRUCTURE, failures, NULL);
+  gst_structure_take_value (stats, "consumers", &consumers);
   return stats;
 }
 
@@ -556,6 +566,12 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_FORWARD_EVENTS:
       g_value_set_flags (value, self->forward);
+      break;
+    case PROP_LEAKY_TYPE:
+      g_value_set_enum (value, self->leaky_type);
+      break;
+    case PROP_MAX_BUFFERS:
+      g_value_set_uint (value, self->max_buffers);
       break;
     case PROP_NUM_CLIENTS:
       g_value_set_uint (value, self->num_clients);
@@ -645,6 +661,18 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       self->forward = g_value_get_flags (value);
       if (self->consumers)
         gst_mmap_consumers_set_forward (self->consumers, self->forward);
+      break;
+    case PROP_LEAKY_TYPE:
+      self->leaky_type = g_value_get_enum (value);
+      gst_mmap_sink_forget_policy (self);
+      /* A frame may be waiting. */
+      if (self->producer)
+        mmap_producer_poke (self->producer);
+      break;
+    case PROP_MAX_BUFFERS:
+      self->max_buffers = g_value_get_uint (value);
+      if (self->producer)
+        mmap_producer_set_max_buffers (self->producer, self->max_buffers);
       break;
     default:
       G_OBJECT_WARN_INVALID_PROPERTY_ID (object, id, pspec);
@@ -791,6 +819,24 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "handed on to the producer's pipeline", GST_TYPE_MMAP_FORWARD,
       GST_MMAP_FORWARD_ALL, playing);
   /**
+   * GstMmapSink:leaky-type:
+   *
+   * What happens to frames for a consumer that is slow: see #GstMmapLeakyType. Each has a limit of its own; but for none, it delays nobody
+   * but itself. What was dropped is counted for each in stats, and told in QoS messages, at most one a second for each.
+   */
+  properties[PROP_LEAKY_TYPE] = g_param_spec_enum ("leaky-type", "Leaky type",
+      "What happens to frames for a consumer that is slow",
+      GST_TYPE_MMAP_LEAKY_TYPE, GST_MMAP_LEAKY_AUTO, playing);
+  /**
+   * GstMmapSink:max-buffers:
+   *
+   * How many frames each consumer may hold, read or unread, before it counts as slow. A small number keeps what it shows fresh.
+   */
+  properties[PROP_MAX_BUFFERS] = g_param_spec_uint ("max-buffers",
+      "Max buffers",
+      "Frames that each consumer may hold, read or unread (0 = as "
+      "many as the region has room for)", 0, G_MAXUINT, 0, playing);
+  /**
    * GstMmapSink:num-clients:
    *
    * Consumers that are connected now; notified.
@@ -810,14 +856,15 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
   /**
    * GstMmapSink:stats:
    *
-   * Those of GstBaseSink, and frames and bytes published, frames copied, frames unsent for lack of a consumer, wake-ups of
-   * consumers, waits for consumers, links that came up, and handshake-failures: a structure with a count for each reason.
+   * Those of GstBaseSink, and frames and bytes published, frames copied, frames unsent for lack of a consumer, dropped for slow
+   * consumers, wake-ups of consumers, waits for consumers, links that came up, handshake-failures: a structure with a count for each
+   * reason, and consumers: an array with a structure for each that is there.
    * Notified at EOS and when the element stops.
    */
   properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
-      "Counts since start: frames, bytes, copied, dropped, unsent, wake-ups, "
-      "waits, links, handshake-failures (by reason)", GST_TYPE_STRUCTURE,
-      readable);
+      "Counts since start: frames, bytes, copied, dropped, unsent, "
+      "link-drops, wake-ups, waits, links, handshake-failures (by reason), "
+      "consumers", GST_TYPE_STRUCTURE, readable);
   g_object_class_install_properties (klass, N_PROPS, properties);
 }
 

@@ -154,6 +154,50 @@ gst_mmap_src_restore_metas (GstMmapSrc * self, GVariant * metas,
   gst_clear_caps (&caps);
 }
 
+/* Frames are missing before this one, because this side was slow: downstream must know, and what refers to them is of no use. */
+static void
+gst_mmap_src_note_missed (GstMmapSrc * self, const MmapItem * item)
+{
+  if (item->missed == 0)
+    return;
+  GST_DEBUG_OBJECT (self, "%u frames were dropped for this consumer",
+      item->missed);
+  self->missed += item->missed;
+  self->discont = TRUE;
+  if (item->descriptor.flags & GST_BUFFER_FLAG_DELTA_UNIT) {
+    self->wait_key_unit = TRUE;
+    self->asked_key_unit = FALSE;
+  }
+}
+
+/* Downstream learns from @buffer how many frames are missing before it, the application from a message. */
+static void
+gst_mmap_src_tell_missed (GstMmapSrc * self, GstBuffer * buffer)
+{
+  GstCustomMeta *meta = gst_buffer_add_custom_meta (buffer,
+      GST_MMAP_MISSED_META);
+  GstSegment *segment = &self->segment;
+  GstClockTime pts = GST_BUFFER_PTS (buffer);
+  guint64 running_time = GST_CLOCK_TIME_NONE, stream_time = running_time;
+  MmapConsumerStats stats;
+  GstMessage *message;
+
+  if (meta)
+    gst_structure_set (gst_custom_meta_get_structure (meta), "frames",
+        G_TYPE_UINT64, self->missed, NULL);
+  self->missed = 0;
+  if (self->have_segment && segment->format == GST_FORMAT_TIME) {
+    running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
+    stream_time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME, pts);
+  }
+  mmap_consumer_get_stats (self->consumer, &stats);
+  message = gst_message_new_qos (GST_OBJECT (self), self->is_live,
+      running_time, stream_time, pts, GST_BUFFER_DURATION (buffer));
+  gst_message_set_qos_stats (message, GST_FORMAT_BUFFERS, stats.frames,
+      stats.missed);
+  gst_element_post_message (GST_ELEMENT (self), message);
+}
+
 static GstFlowReturn
 gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
     GVariant * metas, GstBuffer ** buffer)
@@ -184,6 +228,8 @@ gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
   if (self->discont)
     GST_BUFFER_FLAG_SET (made, GST_BUFFER_FLAG_DISCONT);
   self->discont = FALSE;
+  if (self->missed > 0)
+    gst_mmap_src_tell_missed (self, made);
   gst_mmap_src_keep_time_stamps (self, made);
   *buffer = made;
   return GST_FLOW_OK;
@@ -214,6 +260,8 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
 {
   g_autoptr (GVariant) metas = NULL;
 
+  if (!gst_mmap_src_is_before_flush (self))
+    gst_mmap_src_note_missed (self, item);
   if (gst_mmap_src_is_before_flush (self)
       || gst_mmap_src_needs_key_unit (self, &item->descriptor)) {
     mmap_consumer_link_release (item->link, item->descriptor.id,

@@ -50,6 +50,7 @@ struct _GstMmapSrc
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
   gboolean discont;
+  guint64 missed;               /* frames that were dropped for this consumer since the last buffer */
   GstSegment segment;           /* the producer's */
   gboolean have_segment;
   gboolean new_segment;
@@ -129,6 +130,9 @@ gboolean gst_mmap_src_is_before_flush (GstMmapSrc * self);
 
 GstFlowReturn gst_mmap_src_handle_event (GstMmapSrc * self,
     const MmapItem * item);
+
+/* A custom meta on the first buffer after frames that were dropped, because this consumer was slow: "frames", a guint64. */
+#define GST_MMAP_MISSED_META "mmap-missed"
 
 /* gstmmapsrc-frame.c */
 

@@ -322,6 +322,7 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
       case MMAP_NEXT_CONNECTED:
         GST_INFO_OBJECT (self, "connected");
         self->discont = TRUE;
+        self->missed = 0;
         self->have_segment = FALSE;
         self->link = mmap_consumer_get_link (self->consumer);
         self->flush_seen = 0;
@@ -411,6 +412,7 @@ gst_mmap_src_get_stats_locked (GstMmapSrc * self)
       "bytes", G_TYPE_UINT64, counts.bytes,
       "copied", G_TYPE_UINT64,
       __atomic_load_n (&self->copied, __ATOMIC_RELAXED),
+      "missed", G_TYPE_UINT64, counts.missed,
       "held", G_TYPE_UINT64, counts.held,
       "transfer", G_TYPE_UINT64, self->transfer,
       "wake-ups", G_TYPE_UINT64, counts.wakeups,
@@ -610,12 +612,12 @@ gst_mmap_src_install_properties (GObjectClass * klass)
   /**
    * GstMmapSrc:stats:
    *
-   * Frames and bytes received, frames copied, frames held downstream, wake-ups of the producer, waits for it, links that came up.
+   * Frames and bytes received, frames copied, frames missed because this side was slow, frames held downstream, wake-ups of the producer, waits for it, links that came up.
    * Notified when the element stops.
    */
   properties[PROP_STATS] = g_param_spec_boxed ("stats", "Statistics",
-      "Counts since start: frames, bytes, copied, held, wake-ups, waits, links",
-      GST_TYPE_STRUCTURE, readable);
+      "Counts since start: frames, bytes, copied, missed, held, wake-ups, "
+      "waits, links", GST_TYPE_STRUCTURE, readable);
   g_object_class_install_properties (klass, N_PROPS, properties);
 }
 
@@ -642,6 +644,7 @@ gst_mmap_src_install_signals (GObjectClass * klass)
 static void
 gst_mmap_src_class_init (GstMmapSrcClass * klass)
 {
+  static const gchar *no_tags[] = { NULL };
   GObjectClass *object_class = G_OBJECT_CLASS (klass);
   GstElementClass *element_class = GST_ELEMENT_CLASS (klass);
   GstBaseSrcClass *src_class = GST_BASE_SRC_CLASS (klass);
@@ -651,6 +654,7 @@ gst_mmap_src_class_init (GstMmapSrcClass * klass)
   object_class->finalize = gst_mmap_src_finalize;
   gst_mmap_src_install_properties (object_class);
   gst_mmap_src_install_signals (object_class);
+  gst_meta_register_custom (GST_MMAP_MISSED_META, no_tags, NULL, NULL, NULL);
 
   gst_element_class_add_static_pad_template (element_class, &src_template);
   gst_element_class_set_static_metadata (element_class,

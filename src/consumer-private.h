@@ -72,6 +72,7 @@ struct _MmapConsumer
   gint64 denied_us;             /* when it was first not allowed to connect; 0: it wasn't, last time */
   guint64 sequence;
   guint vain;                   /* sleeps in turn that ended with nothing new */
+  guint32 number;               /* of the last frame, as its descriptor counts */
   gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */
   gint64 waited_us;             /* before the pause */
   gint64 greeted;               /* monotonic microseconds: when a producer was found, or looked at again after a pause */

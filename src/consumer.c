@@ -237,6 +237,7 @@ mmap_consumer_disconnect (MmapConsumer * consumer)
   consumer->hung_up = FALSE;
   g_clear_error (&consumer->failure);
   consumer->sequence = 0;
+  consumer->number = 0;
   g_mutex_unlock (&consumer->receive_lock);
 }
 
@@ -347,6 +348,11 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
     mmap_add_relaxed (&consumer->link->held_bytes, descriptor->size);
     mmap_add_relaxed (&consumer->stats.frames, 1);
     mmap_add_relaxed (&consumer->stats.bytes, descriptor->size);
+    item->missed = descriptor->number == 0 ? 0 :
+        descriptor->number - consumer->number - 1;
+    consumer->number = descriptor->number;
+    if (item->missed > 0)
+      mmap_add_relaxed (&consumer->stats.missed, item->missed);
     item->should_copy = should_copy (consumer, descriptor);
     return MMAP_NEXT_FRAME;
   }
@@ -509,6 +515,7 @@ mmap_consumer_get_stats (MmapConsumer * consumer, MmapConsumerStats * stats)
   stats->frames = mmap_load_relaxed (&counts->frames);
   stats->bytes = mmap_load_relaxed (&counts->bytes);
   stats->events = mmap_load_relaxed (&counts->events);
+  stats->missed = mmap_load_relaxed (&counts->missed);
   stats->links = mmap_load_relaxed (&counts->links);
   stats->waits = mmap_load_relaxed (&counts->waits);
   stats->wakeups = counts->wakeups;

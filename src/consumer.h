@@ -37,6 +37,7 @@ typedef struct _MmapConsumerLink MmapConsumerLink;
  * @metas: (nullable): the metadata, as @data
  * @region: (nullable): referenced
  * @link: referenced
+ * @missed: of a frame: how many came before it, since the last one of this link, that the producer dropped because this consumer was slow
  * @should_copy: the producer may run out of blocks: a frame should be copied, and given back at once
  *
  * A frame or an event. The frame must be given back with mmap_consumer_link_release().
@@ -48,6 +49,7 @@ typedef struct
   const guint8 *metas;
   MmapRegion *region;
   MmapConsumerLink *link;
+  guint32 missed;
   gboolean should_copy;
 } MmapItem;
 
@@ -66,6 +68,7 @@ typedef struct
   guint64 frames;               /* handed out */
   guint64 bytes;
   guint64 events;
+  guint64 missed;               /* frames that the producer dropped for this consumer */
   guint64 links;                /* times that a link came up */
   guint64 waits;                /* times that next() slept */
   guint64 wakeups;              /* system calls made to wake the producer */

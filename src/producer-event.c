@@ -12,6 +12,9 @@
 
 #include <string.h>
 
+/* What a leaky producer waits for a consumer to read its events; chosen: far more than one that reads takes. */
+#define FULL_TIMEOUT_US (100 * G_TIME_SPAN_MILLISECOND)
+
 static void
 kept_free_locked (MmapKept * kept)
 {
@@ -84,9 +87,10 @@ event_describe_locked (MmapProducer * producer, const MmapKept * event,
 }
 
 static void
-event_push_locked (MmapProducer * producer, const MmapKept * event)
+event_push_locked (MmapProducer * producer, const MmapKept * event,
+    guint64 links)
 {
-  guint64 rest = producer->ready;
+  guint64 rest = links;
   MmapPublication *publication;
   MmapDescriptor descriptor;
   MmapProducerLink *link;
@@ -94,7 +98,7 @@ event_push_locked (MmapProducer * producer, const MmapKept * event)
   publication = event_describe_locked (producer, event, &descriptor);
   while ((link = mmap_producer_next_up_locked (producer, &rest)))
     mmap_producer_link_push_locked (link, &descriptor, publication, FALSE);
-  mmap_producer_wake_locked (producer, producer->ready);
+  mmap_producer_wake_locked (producer, links);
   mmap_publication_settle_locked (producer, publication);
   producer->stats.events++;
   mmap_store_relaxed (&producer->arena->region->header->events,
@@ -159,9 +163,66 @@ event_keep_locked (MmapProducer * producer, MmapKept * event)
   }
 }
 
-static MmapPublishResult
-push_event_locked (MmapProducer * producer, MmapKept * event)
+static void
+link_end_unread_locked (MmapProducerLink * link)
 {
+  g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
+      "The consumer (process %u) does not read its events", link->pid);
+
+  mmap_producer_link_end_locked (link, error);
+}
+
+/* A leaky producer does not wait: the links that get the event. One that has no room for what can't be dropped is given a moment, @wait:
+ * many may have come at once; then it is ended. */
+static guint64
+fit_event_locked (MmapProducer * producer, gboolean droppable, gboolean * wait)
+{
+  guint64 rest = producer->ready, fit = 0;
+  gint64 now = g_get_monotonic_time ();
+  MmapProducerLink *link;
+
+  *wait = FALSE;
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+    MmapRingResult room = mmap_producer_link_has_room_locked (link, FALSE);
+
+    if (room == MMAP_RING_OK) {
+      fit |= link_bit (link);
+      link->full_since = 0;
+    } else if (room == MMAP_RING_WAIT && !droppable) {
+      if (link->full_since == 0)
+        link->full_since = now;
+      if (now - link->full_since < FULL_TIMEOUT_US)
+        *wait = TRUE;
+      else
+        link_end_unread_locked (link);
+    }
+  }
+  return fit;
+}
+
+/* A leaky producer that has no room for an event's payload: whoever has most events unread makes some. */
+static void
+make_room_for_event_locked (MmapProducer * producer)
+{
+  guint64 rest = producer->up;
+  MmapProducerLink *link, *slowest = NULL;
+
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    if (link->held - link->held_frames > (slowest ? slowest->held
+            - slowest->held_frames : 0))
+      slowest = link;
+  if (slowest)
+    link_end_unread_locked (slowest);
+}
+
+static MmapPublishResult
+push_event_locked (MmapProducer * producer, MmapKept * event,
+    gboolean droppable)
+{
+  gboolean leaky = producer->leaky != MMAP_LEAKY_NONE;
+  guint64 links = producer->ready;
+  gboolean wait = FALSE;
+
   if (!event_is_possible_locked (producer, event))
     return MMAP_PUBLISH_TOO_LARGE;
   /* Before there is a region there are no links: set_region() places what was kept. */
@@ -170,11 +231,18 @@ push_event_locked (MmapProducer * producer, MmapKept * event)
     return MMAP_PUBLISH_OK;
   }
   mmap_producer_collect_locked (producer);
-  if (!mmap_producer_links_have_room_locked (producer, producer->ready, FALSE)
-      || !payload_place_locked (producer, event->data, &event->block)
-      || mmap_alarm_is_rung (producer->alarm))
+  if (leaky)
+    links = fit_event_locked (producer, droppable, &wait);
+  else
+    wait = !mmap_producer_links_have_room_locked (producer, links, FALSE);
+  if (wait || mmap_alarm_is_rung (producer->alarm))
     return MMAP_PUBLISH_FULL;
-  event_push_locked (producer, event);
+  if (!payload_place_locked (producer, event->data, &event->block)) {
+    if (leaky)
+      make_room_for_event_locked (producer);
+    return MMAP_PUBLISH_FULL;
+  }
+  event_push_locked (producer, event, links);
   event_keep_locked (producer, event);
   return MMAP_PUBLISH_OK;
 }
@@ -195,7 +263,7 @@ mmap_producer_push_event (MmapProducer * producer, const MmapEvent * event)
 
   g_mutex_lock (&producer->lock);
   if (!producer->closed)
-    result = push_event_locked (producer, fresh);
+    result = push_event_locked (producer, fresh, event->droppable);
   if (result != MMAP_PUBLISH_OK)
     kept_free_locked (fresh);
   mmap_producer_unlock (producer);

@@ -69,6 +69,7 @@ mmap_producer_link_update_entry_locked (MmapProducerLink * link)
   entry->uid = link->uid;
   entry->frames = link->frames;
   entry->held = link->held;
+  entry->dropped = link->dropped;
   entry->wakeups = link->link ? link->link->waker.wakeups : 0;
   entry->state = link->state == LINK_ENDED ? 0 : link->state == LINK_UP ? 2 : 1;
 }
@@ -99,6 +100,8 @@ mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
   }
   mmap_producer_report_left_locked (link);
   mmap_producer_link_set_state_locked (link, LINK_ENDED, FALSE);
+  mmap_store_relaxed (&producer->dropping,
+      producer->dropping & ~link_bit (link));
   mmap_producer_drop_held_locked (link);
   g_queue_clear_full (&link->offers,
       (GDestroyNotify) pending_offer_free_locked);

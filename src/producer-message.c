@@ -257,6 +257,8 @@ mmap_producer_link_admit_locked (MmapProducerLink * link)
     mmap_producer_link_end_locked (link, error);
     return;
   }
+  if (!first)
+    link->number += producer->stats.frames - link->suspended_at;
   if (first) {
     producer->stats.links++;
     g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
@@ -287,7 +289,8 @@ mmap_producer_suspend (MmapProducer * producer, guint32 link_id)
 
   g_mutex_lock (&producer->lock);
   link = mmap_producer_find_link_locked (producer, link_id);
-  if (link && link->state == LINK_UP) {
+  if (link && (producer->ready & link_bit (link))) {
+    link->suspended_at = producer->stats.frames;
     mmap_producer_link_set_state_locked (link, LINK_UP, FALSE);
     mmap_producer_touch_locked (producer);
   }

@@ -5,7 +5,7 @@
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
  * producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
- * producer-publish.c: frames, releases. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
+ * producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
  * Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
@@ -125,7 +125,14 @@ typedef struct
   guint64 sequence;
   guint held;                   /* publications not given back */
   guint vain;                   /* sleeps in turn that it ended without giving anything back */
-  guint64 frames;
+  guint held_frames;            /* frames among them */
+  guint64 frames;               /* published on it, and not taken back */
+  guint64 dropped;              /* not published on it, or taken back */
+  gint64 full_since;            /* monotonic, microseconds: no room for an event; 0: not so */
+  gint64 told_at;               /* monotonic, microseconds: when that was told of last */
+  guint32 number;               /* of the last frame: see MmapDescriptor */
+  guint64 suspended_at;         /* frames published by the producer until then */
+  guint64 frame_ids[MMAP_FRAME_RING_SLOTS];     /* what is in each slot of its frame ring */
   gboolean carried;             /* its offer and answer go through somebody else's channel */
   gboolean verified;            /* its answer was right */
   char *media;                  /* of that answer; nullable */
@@ -136,6 +143,15 @@ static inline guint64
 link_bit (const MmapProducerLink * link)
 {
   return G_GUINT64_CONSTANT (1) << link->slot;
+}
+
+/* The number of another frame for @link: never 0, which says nothing. */
+static inline guint32
+mmap_producer_link_count_frame_locked (MmapProducerLink * link)
+{
+  if (++link->number == 0)
+    link->number = 1;
+  return link->number;
 }
 
 struct _MmapProducer
@@ -165,12 +181,16 @@ struct _MmapProducer
   gboolean failed;              /* atomic: the region's memory did not come, or has gone */
   MmapAlarm *alarm;             /* of all regions in files */
   guint32 last_region_id;
+  MmapLeaky leaky;              /* atomic */
+  guint max_buffers;            /* 0: no limit */
+  gint64 short_since;           /* monotonic, microseconds: no room, and nothing to take back; 0: not so */
   guint64 metas_bytes;          /* see mmap_producer_leave_metas() */
   char *media;
 
   MmapProducerLink *links[MMAP_MAX_LINKS];
   guint64 up;                   /* atomic: a bit per slot of a link that is up */
   guint64 ready;                /* atomic: those of them that get frames: not suspended */
+  guint64 dropping;             /* atomic: a bit per slot: see mmap_producer_take_drops() */
   guint64 waiting;              /* atomic: a bit per slot of a link that is suspended, or answered and not admitted yet */
   guint32 last_link_id;
 
@@ -295,9 +315,20 @@ void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
 /* TRUE if something was given back. */
 gboolean mmap_producer_collect_locked (MmapProducer * producer);
 
-/* Whether @ring of each link in @links takes one more. Ends links that break the protocol. */
+/* Whether a ring of @link takes one more. MMAP_RING_BROKEN: it was ended. */
+MmapRingResult mmap_producer_link_has_room_locked (MmapProducerLink * link,
+    gboolean frame);
+
+/* The same of each in @links. */
 gboolean mmap_producer_links_have_room_locked (MmapProducer * producer,
     guint64 links, gboolean frame);
+
+/* Ends a link. @what: it did wrong */
+void mmap_producer_link_end_broken_locked (MmapProducerLink * link,
+    const char *what);
+
+/* Drops the frame @id, if @link holds it. */
+void mmap_producer_link_drop_locked (MmapProducerLink * link, guint64 id);
 
 /* Room was checked before. */
 void mmap_producer_link_push_locked (MmapProducerLink * link,
@@ -315,6 +346,17 @@ void mmap_publication_settle_locked (MmapProducer * producer,
 
 /* Drops what @link holds. */
 void mmap_producer_drop_held_locked (MmapProducerLink * link);
+
+/* producer-leaky.c */
+
+/* The links that get a frame of @size bytes, all of which are ready, after room was made for it. */
+guint64 mmap_producer_fit_locked (MmapProducer * producer, guint64 size);
+
+/* @link does not get a frame. */
+void mmap_producer_link_count_drop_locked (MmapProducerLink * link);
+
+/* Whether it may hold no more than now. */
+gboolean mmap_producer_link_is_full_locked (MmapProducerLink * link);
 
 /* producer-event.c */
 

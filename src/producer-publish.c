@@ -88,6 +88,8 @@ publication_drop_locked (MmapProducerLink * link, MmapPublication * publication)
 {
   publication->holders &= ~(G_GUINT64_CONSTANT (1) << link->slot);
   link->held--;
+  if (publication->is_frame)
+    link->held_frames--;
   mmap_publication_settle_locked (link->producer, publication);
 }
 
@@ -106,8 +108,17 @@ mmap_producer_drop_held_locked (MmapProducerLink * link)
   }
 }
 
-static void
-link_end_broken (MmapProducerLink * link, const char *what)
+void
+mmap_producer_link_drop_locked (MmapProducerLink * link, guint64 id)
+{
+  MmapPublication *publication = publication_find_locked (link, id);
+
+  if (publication)
+    publication_drop_locked (link, publication);
+}
+
+void
+mmap_producer_link_end_broken_locked (MmapProducerLink * link, const char *what)
 {
   g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_RING,
       "The consumer (process %u) broke the protocol: %s", link->pid, what);
@@ -136,14 +147,16 @@ link_collect_locked (MmapProducerLink * link)
       break;
     publication = publication_find_locked (link, id);
     if (!publication) {
-      link_end_broken (link, "it gave back what it did not hold");
+      mmap_producer_link_end_broken_locked (link,
+          "it gave back what it did not hold");
       return TRUE;
     }
     publication_drop_locked (link, publication);
     collected = TRUE;
   }
   if (result == MMAP_RING_BROKEN) {
-    link_end_broken (link, "impossible indices in its release ring");
+    mmap_producer_link_end_broken_locked (link,
+        "impossible indices in its release ring");
     return TRUE;
   }
   return collected;
@@ -164,29 +177,32 @@ mmap_producer_collect_locked (MmapProducer * producer)
   return collected;
 }
 
+MmapRingResult
+mmap_producer_link_has_room_locked (MmapProducerLink * link, gboolean frame)
+{
+  guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
+  MmapRingResult room = frame ? mmap_ring_has_room (&link->link->frames) :
+      mmap_ring_has_room_for (&link->link->events, 1 + FLUSH_SLOTS);
+
+  if (room == MMAP_RING_BROKEN)
+    mmap_producer_link_end_broken_locked (link, "impossible indices in a ring");
+  if (room == MMAP_RING_OK && (link->held >= limit
+          || (frame && mmap_producer_link_is_full_locked (link))))
+    room = MMAP_RING_WAIT;
+  return room;
+}
+
 gboolean
 mmap_producer_links_have_room_locked (MmapProducer * producer, guint64 links,
     gboolean frame)
 {
-  guint limit = frame ? LINK_MAX_HELD_FRAMES : MMAP_RELEASE_RING_SLOTS;
   guint64 rest = links;
   MmapProducerLink *link;
   gboolean room = TRUE;
 
-  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
-    switch (frame ? mmap_ring_has_room (&link->link->frames) :
-        mmap_ring_has_room_for (&link->link->events, 1 + FLUSH_SLOTS)) {
-      case MMAP_RING_OK:
-        room = room && link->held < limit;
-        break;
-      case MMAP_RING_WAIT:
-        room = FALSE;
-        break;
-      case MMAP_RING_BROKEN:
-        link_end_broken (link, "impossible indices in a ring");
-        break;
-    }
-  }
+  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+    if (mmap_producer_link_has_room_locked (link, frame) == MMAP_RING_WAIT)
+      room = FALSE;
   return room;
 }
 
@@ -194,6 +210,8 @@ void
 mmap_producer_link_push_locked (MmapProducerLink * link,
     MmapDescriptor * descriptor, MmapPublication * publication, gboolean frame)
 {
+  MmapRing *ring = frame ? &link->link->frames : &link->link->events;
+
   descriptor->sequence = ++link->sequence;
   descriptor->id = 0;
   if (publication) {
@@ -201,10 +219,13 @@ mmap_producer_link_push_locked (MmapProducerLink * link,
     publication->holders |= G_GUINT64_CONSTANT (1) << link->slot;
     link->held++;
   }
-  mmap_ring_push (frame ? &link->link->frames : &link->link->events,
-      descriptor);
-  if (frame)
+  if (frame) {
+    link->held_frames++;
     link->frames++;
+    link->frame_ids[ring->own % MMAP_FRAME_RING_SLOTS] = descriptor->id;
+    descriptor->number = mmap_producer_link_count_frame_locked (link);
+  }
+  mmap_ring_push (ring, descriptor);
   mmap_producer_link_update_entry_locked (link);
 }
 
@@ -258,23 +279,34 @@ make_room_locked (MmapProducer * producer, guint64 size)
   g_mutex_lock (&producer->lock);
 }
 
+/* Room for it is there on each of @links. */
 static void
 publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
-    GDestroyNotify notify, gpointer data)
+    guint64 links, GDestroyNotify notify, gpointer data)
 {
   MmapDescriptor descriptor = *frame;
   guint64 rest = producer->ready;
   MmapPublication *publication;
   MmapProducerLink *link;
+  guint32 hints;
 
   descriptor.kind = 0;
   descriptor.region_id = producer->arena->region->region_id;
-  descriptor.hints = mmap_producer_has_room_locked (producer,
+  hints = mmap_producer_has_room_locked (producer,
       descriptor.size + descriptor.metas_size) ? 0 : MMAP_HINT_LAST_ROOM;
   publication = mmap_publication_new_locked (producer, TRUE, notify, data);
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+    if (!(links & link_bit (link))) {
+      mmap_producer_link_count_drop_locked (link);
+      continue;
+    }
+    descriptor.hints = hints;
+    if (producer->max_buffers > 0
+        && link->held_frames + 1 >= producer->max_buffers)
+      descriptor.hints |= MMAP_HINT_LAST_ROOM;
     mmap_producer_link_push_locked (link, &descriptor, publication, TRUE);
-  mmap_producer_wake_locked (producer, producer->ready);
+  }
+  mmap_producer_wake_locked (producer, links);
   count_frame_locked (producer, descriptor.size);
   mmap_publication_settle_locked (producer, publication);
   /* Now that consumers are awake, several at once: one by one would cost more. */
@@ -292,12 +324,17 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   g_mutex_lock (&producer->lock);
   current = producer->arena && (!block || block->arena == producer->arena);
   if (current && !producer->closed) {
-    make_room_locked (producer, frame->size + frame->metas_size);
+    guint64 size = frame->size + frame->metas_size;
+
+    make_room_locked (producer, size);
     /* The caller learns of the end from its next wait. */
     if (!producer->closed && !mmap_alarm_is_rung (producer->alarm)
-        && mmap_producer_links_have_room_locked (producer, producer->ready,
-            TRUE)) {
-      publish_locked (producer, frame, notify, data);
+        && (producer->leaky != MMAP_LEAKY_NONE
+            || mmap_producer_links_have_room_locked (producer,
+                producer->ready, TRUE))) {
+      publish_locked (producer, frame, producer->leaky == MMAP_LEAKY_NONE ?
+          producer->ready : mmap_producer_fit_locked (producer, size), notify,
+          data);
       result = MMAP_PUBLISH_OK;
     }
   }

@@ -72,10 +72,18 @@ typedef enum
 
 typedef enum
 {
-  MMAP_PUBLISH_OK,              /* each link that is up has it; none may be */
+  MMAP_PUBLISH_OK,              /* each link that is up has it, or it was dropped for it; none may be */
   MMAP_PUBLISH_FULL,            /* a link or the region has no room, or it was closed or has failed: wait, and try again */
   MMAP_PUBLISH_TOO_LARGE        /* an event that the region could never hold, or more kept ones than a link has room for */
 } MmapPublishResult;
+
+/* What happens to frames for a link that has no room, because its consumer is slow: the names are those of GStreamer's queue. */
+typedef enum
+{
+  MMAP_LEAKY_NONE,              /* all wait for it */
+  MMAP_LEAKY_UPSTREAM,          /* it doesn't get the new frame */
+  MMAP_LEAKY_DOWNSTREAM         /* it loses the oldest one that it has not read */
+} MmapLeaky;
 
 /* Who a block is for: see mmap_producer_alloc(). */
 typedef enum
@@ -97,11 +105,27 @@ typedef struct
   guint64 bytes;                /* published payload */
   guint64 events;               /* published */
   guint64 unsent;               /* published while no link was up */
+  guint64 dropped;              /* for a link: a frame that two did not get counts twice */
   guint64 wakeups;              /* system calls made to wake a consumer */
   guint64 links;                /* links that came up */
   guint64 waits;                /* times that a caller slept in mmap_producer_wait() */
   guint64 failures[MMAP_N_ERRORS];      /* handshakes that failed and links that were ended, by reason */
 } MmapProducerStats;
+
+/**
+ * MmapLinkStats:
+ *
+ * One link that is up.
+ */
+typedef struct
+{
+  guint32 link_id;
+  guint32 pid;                  /* of the consumer, as the kernel said */
+  guint32 uid;
+  guint64 frames;               /* that it got, or can read */
+  guint64 dropped;              /* that it did not get, or that were taken back */
+  guint32 held;                 /* frames that it has not given back, read or unread */
+} MmapLinkStats;
 
 /**
  * MmapProducerCallbacks:
@@ -142,6 +166,7 @@ typedef struct
  * @name: (nullable)
  * @data: (nullable): @size bytes, copied
  * @anchor, @latency: as in a frame's descriptor, for an event that stands for a frame; 0: unknown
+ * @droppable: stands for a frame: a leaky producer doesn't wait for room for it either
  *
  * A serialised event.
  */
@@ -155,6 +180,7 @@ typedef struct
   gsize size;
   guint64 anchor;
   guint64 latency;
+  gboolean droppable;
 } MmapEvent;
 
 /* Starts to listen.
@@ -236,6 +262,32 @@ mmap_block_get_data (MmapBlock * block)
 MmapPublishResult mmap_producer_publish (MmapProducer * producer,
     const MmapDescriptor * frame, MmapBlock * block, GDestroyNotify notify,
     gpointer data);
+
+/* What happens to frames for slow consumers from now on. Begins as MMAP_LEAKY_NONE. If it is something else, publishing never waits for a
+ * consumer: one that for 100 ms has no room for an event that must not be dropped loses its link. */
+void mmap_producer_set_leaky (MmapProducer * producer, MmapLeaky leaky);
+gboolean mmap_producer_is_leaky (MmapProducer * producer);
+
+/* How many frames each link may hold from now on, read or unread; 0: as many as there is room for. */
+void mmap_producer_set_max_buffers (MmapProducer * producer,
+    guint max_buffers);
+
+/* For who finds no room for a block and won't wait for consumers: takes back one frame that the slowest of them has not read, if others
+ * wait behind it. A link that holds much and gives nothing back for 5 s of this is ended.
+ * Returns: TRUE if it is worth trying again */
+gboolean mmap_producer_reclaim (MmapProducer * producer);
+
+/* Instead of mmap_producer_publish(): the frame was dropped for all links. */
+void mmap_producer_skip (MmapProducer * producer);
+
+/* Returns: whether frames were dropped for a link and not told of, at most once a second for each; @stats: of one that it is so with: call
+ * again. */
+gboolean mmap_producer_take_drops (MmapProducer * producer,
+    MmapLinkStats * stats);
+
+/* Returns: how many links are up; @stats: of each */
+guint mmap_producer_get_links (MmapProducer * producer,
+    MmapLinkStats stats[MMAP_MAX_LINKS]);
 
 /* Wakes consumers that sleep, for a frame that is about to be published: the time that takes passes while the frame is made ready. */
 void mmap_producer_announce (MmapProducer * producer);

@@ -37,10 +37,11 @@ typedef struct
   guint32 link_id;              /*  4 counts up within a session */
   guint32 pid;                  /*  8 of the consumer, as the kernel said */
   guint32 uid;                  /* 12 of the consumer, as the kernel said */
-  guint64 frames;               /* 16 frames published on this link */
+  guint64 frames;               /* 16 frames published on this link, and not taken back */
   guint64 held;                 /* 24 frames the consumer has not given back */
   guint64 wakeups;              /* 32 times the consumer was woken */
-  guint8 reserved[24];          /* 40 */
+  guint64 dropped;              /* 40 frames that it did not get */
+  guint8 reserved[16];          /* 48 */
 } MmapLinkEntry;
 
 /* First bytes of a region. Consumers may have it mapped read-only. */
@@ -108,7 +109,7 @@ typedef struct
   guint32 width;                /* 128 pixels */
   guint32 height;               /* 132 pixels */
   guint32 hints;                /* 136 MMAP_HINT_... */
-  guint32 reserved0;            /* 140 */
+  guint32 number;               /* 140 of a frame: counts those for this link, dropped ones too, from 1 and round; of an event 0 */
   guint64 plane_offset[4];      /* 144 bytes from the payload's start */
   gint32 plane_stride[4];       /* 176 bytes */
   /* line 3 */
@@ -116,8 +117,8 @@ typedef struct
   guint8 reserved1[48];         /* 208 */
 } MmapDescriptor;
 
-/* When it was published, the region had no room for another frame of its size. A consumer that has no later frame to read should
- * copy it, and give it back at once: or everybody waits for everybody. */
+/* When it was published, the region had no room for another frame of its size, or the link none for another frame. A consumer that has no
+ * later frame to read should copy it, and give it back at once: or everybody waits for everybody, or it gets no more. */
 #define MMAP_HINT_LAST_ROOM 1u
 
 /* The last QoS event of a consumer, in words of the link: it comes with each frame, and must not cost a system call. */
@@ -220,6 +221,7 @@ typedef struct
 
 MMAP_PIN (MmapLinkEntry, state, 0);
 MMAP_PIN (MmapLinkEntry, frames, 16);
+MMAP_PIN (MmapLinkEntry, dropped, 40);
 G_STATIC_ASSERT (sizeof (MmapLinkEntry) == 64);
 MMAP_PIN (MmapRegionHeader, version, 8);
 MMAP_PIN (MmapRegionHeader, byte_order, 12);
@@ -261,6 +263,7 @@ MMAP_PIN (MmapDescriptor, video_flags, 124);
 MMAP_PIN (MmapDescriptor, width, 128);
 MMAP_PIN (MmapDescriptor, height, 132);
 MMAP_PIN (MmapDescriptor, hints, 136);
+MMAP_PIN (MmapDescriptor, number, 140);
 MMAP_PIN (MmapDescriptor, plane_offset, 144);
 MMAP_PIN (MmapDescriptor, plane_stride, 176);
 MMAP_PIN (MmapDescriptor, padding, 192);

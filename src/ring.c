@@ -77,6 +77,39 @@ mmap_ring_push (MmapRing * ring, const void *slot)
   return MMAP_RING_OK;
 }
 
+MmapRingResult
+mmap_ring_take_back (MmapRing * ring, guint64 * index)
+{
+  guint64 tail = mmap_load_acquire (ring->tail);
+
+  for (;;) {
+    /* It never goes back, so that a popper can make this go round as often as the ring is long, no more. */
+    if (tail - ring->seen > ring->own - ring->seen)
+      return MMAP_RING_BROKEN;
+    ring->seen = tail;
+    if (tail == ring->own)
+      return MMAP_RING_WAIT;
+    *index = tail;
+    /* Release: the head is seen by who sees this tail. Pairs with the fence in ring_taken_back(). */
+    if (mmap_swap_release (ring->tail, &tail, tail + 1)) {
+      ring->seen = *index + 1;
+      /* Release: who reads what is pushed into this slot next sees the tail. Pairs with the fence in mmap_ring_check(). */
+      mmap_fence_release ();
+      return MMAP_RING_OK;
+    }
+    /* Acquire, as in mmap_ring_has_room_for(): the popper has read what it has popped. */
+    tail = mmap_load_acquire (ring->tail);
+  }
+}
+
+guint32
+mmap_ring_get_unread (const MmapRing * ring)
+{
+  guint64 unread = ring->own - mmap_load_relaxed (ring->tail);
+
+  return MIN (unread, ring->n_slots);
+}
+
 gboolean
 mmap_ring_is_read (const MmapRing * ring)
 {

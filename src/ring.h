@@ -57,6 +57,12 @@ MmapRingResult mmap_ring_has_room (MmapRing * ring);
 /* Pusher: whether @n pushes would. */
 MmapRingResult mmap_ring_has_room_for (MmapRing * ring, guint32 n);
 
+/* Pusher: takes back the oldest slot that was not popped; @index: which one it was, counted from 0. MMAP_RING_WAIT: all were. */
+MmapRingResult mmap_ring_take_back (MmapRing * ring, guint64 * index);
+
+/* Pusher: slots that were not popped yet; a hint. */
+guint32 mmap_ring_get_unread (const MmapRing * ring);
+
 /* Pusher: whether all that was pushed has been popped; a hint. */
 gboolean mmap_ring_is_read (const MmapRing * ring);
 

@@ -24,6 +24,8 @@ harness_new (const char *path, const char *first_property, ...)
     g_object_set_valist (G_OBJECT (harness->sink), first_property, properties);
   va_end (properties);
   harness->harness = gst_harness_new_with_element (harness->sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness->harness, FALSE);
   return harness;
 }
 

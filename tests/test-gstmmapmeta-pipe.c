@@ -35,6 +35,8 @@ scene_begin (Scene * scene, const char *caps, guint64 size)
   g_object_set (scene->sink, "socket-path", scene->path, "sync", FALSE, "size",
       size, NULL);
   scene->harness = gst_harness_new_with_element (scene->sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (scene->harness, FALSE);
   scene->bus = gst_bus_new ();
   gst_element_set_bus (scene->sink, scene->bus);
   gst_harness_set_src_caps_str (scene->harness, caps);

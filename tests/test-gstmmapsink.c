@@ -148,6 +148,8 @@ test_odd_buffers (void)
 
   g_object_set (sink, "socket-path", path, "sync", FALSE, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_harness_set_src_caps_str (harness, "application/octet-stream");
   consumer->hold = TRUE;
   pipe_play (consumer);
@@ -213,6 +215,8 @@ test_planes (void)
 
   g_object_set (sink, "socket-path", path, "sync", FALSE, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_harness_set_src_caps (harness, caps);
   pipe_play (consumer);
   for (i = 0; i < 3; i++)
@@ -244,6 +248,8 @@ test_unreadable_memory (void)
   g_object_set (sink, "socket-path", path, "sync", FALSE,
       "wait-for-connection", FALSE, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_element_set_bus (sink, bus);
   gst_harness_set_src_caps_str (harness, "application/octet-stream");
   gst_buffer_append_memory (buffer, plane_new (1000, 0));
@@ -324,6 +330,8 @@ test_padded_strides (void)
 
   g_object_set (sink, "socket-path", path, "sync", FALSE, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_harness_set_src_caps (harness, gst_caps_ref (caps));
   consumer->hold = TRUE;
   pipe_play (consumer);
@@ -361,6 +369,8 @@ test_pool_alignment (void)
 
   g_object_set (sink, "socket-path", path, "sync", FALSE, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_harness_set_src_caps (harness, gst_caps_ref (caps));
   query = gst_query_new_allocation (caps, TRUE);
   g_assert_true (gst_pad_peer_query (harness->srcpad, query));
@@ -501,6 +511,8 @@ test_failed_preroll (void)
 
   g_object_set (sink, "socket-path", path, "size", (guint64) 100000, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   /* The harness plays, and without async state changes. */
   gst_element_set_state (sink, GST_STATE_NULL);
   g_object_set (sink, "async", TRUE, NULL);
@@ -914,6 +926,8 @@ test_everybody_keeps_frames (void)
   g_object_set (sink, "socket-path", path, "sync", FALSE, "size",
       (guint64) 4000000, NULL);
   harness = gst_harness_new_with_element (sink, "sink", NULL);
+  /* Else frames are dropped for a consumer that is slow. */
+  gst_harness_set_live (harness, FALSE);
   gst_harness_set_src_caps (harness, gst_caps_ref (caps));
   query = gst_query_new_allocation (caps, TRUE);
   g_assert_true (gst_pad_peer_query (harness->srcpad, query));

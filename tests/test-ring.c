@@ -205,14 +205,14 @@ test_broken_tail_of_popper (void)
   }
 }
 
-/* As a pusher does that drops the oldest for a slow popper. */
-static void
+static guint64
 take_back (Rings * rings)
 {
-  guint64 tail = __atomic_load_n (&rings->tail, __ATOMIC_RELAXED);
+  guint64 index = G_MAXUINT64;
 
-  __atomic_compare_exchange_n (&rings->tail, &tail, tail + 1, FALSE,
-      __ATOMIC_RELEASE, __ATOMIC_RELAXED);
+  g_assert_cmpint (mmap_ring_take_back (&rings->pusher, &index), ==,
+      MMAP_RING_OK);
+  return index;
 }
 
 static void
@@ -225,8 +225,10 @@ test_take_back (void)
   for (i = 1; i <= N_SLOTS; i++)
     push (&rings, i);
   g_assert_cmpuint (peek (&rings), ==, 1);
-  take_back (&rings);
-  take_back (&rings);
+  g_assert_cmpuint (mmap_ring_get_unread (&rings.pusher), ==, N_SLOTS);
+  g_assert_cmpuint (take_back (&rings), ==, 0);
+  g_assert_cmpuint (take_back (&rings), ==, 1);
+  g_assert_cmpuint (mmap_ring_get_unread (&rings.pusher), ==, N_SLOTS - 2);
   g_assert_cmpint (push (&rings, 9), ==, MMAP_RING_OK);
   g_assert_cmpint (push (&rings, 10), ==, MMAP_RING_OK);
   g_assert_cmpint (push (&rings, 11), ==, MMAP_RING_WAIT);
@@ -241,12 +243,39 @@ test_take_back (void)
   /* The only one there is. */
   push (&rings, 11);
   g_assert_cmpuint (peek (&rings), ==, 11);
-  take_back (&rings);
+  g_assert_cmpuint (take_back (&rings), ==, 10);
+  g_assert_cmpint (mmap_ring_take_back (&rings.pusher, &i), ==, MMAP_RING_WAIT);
   g_assert_cmpint (pop (&rings), ==, MMAP_RING_WAIT);
   g_assert_cmpuint (peek (&rings), ==, 0);
   push (&rings, 12);
   g_assert_cmpuint (peek (&rings), ==, 12);
   g_assert_cmpint (pop (&rings), ==, MMAP_RING_OK);
+  g_assert_cmpint (mmap_ring_take_back (&rings.pusher, &i), ==, MMAP_RING_WAIT);
+}
+
+/* A popper can't make the pusher take back what it has not pushed, or what was popped. */
+static void
+test_take_back_hostile (void)
+{
+  guint64 tails[] = { 4, 1, G_MAXUINT64, G_MAXUINT64 / 2 };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (tails); i++) {
+    guint64 index = 77;
+    Rings rings;
+
+    rings_init (&rings);
+    push (&rings, 1);
+    push (&rings, 2);
+    push (&rings, 3);
+    g_assert_cmpuint (take_back (&rings), ==, 0);
+    g_assert_cmpuint (take_back (&rings), ==, 1);
+    rings.tail = tails[i];
+    g_assert_cmpint (mmap_ring_take_back (&rings.pusher, &index), ==,
+        MMAP_RING_BROKEN);
+    g_assert_cmpuint (index, ==, 77);
+    g_assert_cmpuint (rings.tail, ==, tails[i]);
+  }
 }
 
 #define N_PUSHED 1000000
@@ -337,6 +366,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ring/broken-tail", test_broken_tail);
   g_test_add_func ("/ring/broken-tail-of-popper", test_broken_tail_of_popper);
   g_test_add_func ("/ring/take-back", test_take_back);
+  g_test_add_func ("/ring/take-back-hostile", test_take_back_hostile);
   leak_check_add_test ("/ring/two-threads", test_two_threads);
   return g_test_run ();
 }
