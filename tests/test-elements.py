@@ -31,7 +31,7 @@ TYPES = {
 }
 NUMBERS = ("int", "uint", "int64", "uint64", "double")
 # As the table names a unit, and as a property's blurb does.
-UNITS = {"bits": r"\bbits\b", "bytes": r"\b[Bb]ytes\b", "ns": r"\bin ns\b"}
+UNITS = {"bits": r"\bbits\b", "bytes": r"\b[Bb]ytes\b", "frames": r"\b[Ff]rames\b", "ns": r"\bin ns\b"}
 
 
 def sections():
