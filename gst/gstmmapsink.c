@@ -186,16 +186,16 @@ gst_mmap_sink_new_producer_locked (GstMmapSink * self, GError ** error)
 {
   gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
   MmapProducer *producer;
-  MmapAccess access;
+  MmapMode mode;
   MmapUsers *users;
 
-  if (!mmap_access_init (&access, self->mode, self->group, error))
+  if (!mmap_mode_init (&mode, self->mode, self->group, error))
     return NULL;
   users = gst_mmap_start_users (self->allowed_uids, carried, error);
   if (!users)
     return NULL;
   producer = mmap_producer_new_shared (carried ? MMAP_ADDRESS_NONE :
-      self->socket_path, self->file, &access, self->token_bytes, error);
+      self->socket_path, self->file, &mode, self->token_bytes, error);
   if (producer)
     mmap_producer_set_allowed (producer, users);
   else

@@ -281,7 +281,7 @@ listener_bind (MmapListener * listener, GError ** error)
 
 /* Of the file that bind(2) has made. */
 static gboolean
-listener_open_to (MmapListener * listener, const MmapAccess * access,
+listener_open_to (MmapListener * listener, const MmapMode * mode,
     GError ** error)
 {
   const char *path = listener->address;
@@ -300,7 +300,7 @@ listener_open_to (MmapListener * listener, const MmapAccess * access,
   } else {
     listener->device = st.st_dev;
     listener->inode = st.st_ino;
-    applied = mmap_access_apply (access, fd, MMAP_ACCESS_SOCKET, path, error);
+    applied = mmap_mode_apply (mode, fd, MMAP_MODE_SOCKET, path, error);
   }
   if (fd >= 0)
     close (fd);
@@ -324,19 +324,19 @@ listener_listen (MmapListener * listener, GError ** error)
 MmapListener *
 mmap_listener_new (const char *address, GError ** error)
 {
-  static const MmapAccess own = MMAP_ACCESS_OWN;
+  static const MmapMode own = MMAP_MODE_OWN;
 
   return mmap_listener_new_shared (address, &own, error);
 }
 
 MmapListener *
-mmap_listener_new_shared (const char *address, const MmapAccess * access,
+mmap_listener_new_shared (const char *address, const MmapMode * mode,
     GError ** error)
 {
   g_autoptr (GSocketAddress) socket_address = NULL;
   MmapListener *listener;
 
-  if (!mmap_access_check_address (access, address, error))
+  if (!mmap_mode_check_address (mode, address, error))
     return NULL;
   listener = g_new0 (MmapListener, 1);
   listener->lock.fd = -1;
@@ -347,7 +347,7 @@ mmap_listener_new_shared (const char *address, const MmapAccess * access,
   if (socket_address
       && mmap_socket_lock_take (&listener->lock, listener->address, error)
       && listener_bind (listener, error)
-      && listener_open_to (listener, access, error)
+      && listener_open_to (listener, mode, error)
       && listener_listen (listener, error))
     return listener;
 

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "access.h"
+#include "mode.h"
 #include "socket-lock.h"
 
 #include <gio/gio.h>
@@ -48,9 +48,9 @@ char *mmap_address_get_default (gboolean create, GError ** error);
  * MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
 MmapListener *mmap_listener_new (const char *address, GError ** error);
 
-/* The same for others, too: the socket has mode 0600 until it gets @access. Or %NULL with MMAP_ERROR_SETTING, too: it makes no sense there. */
+/* The same for others, too: the socket has mode 0600 until it gets @mode. Or %NULL with MMAP_ERROR_SETTING, too: it makes no sense there. */
 MmapListener *mmap_listener_new_shared (const char *address,
-    const MmapAccess * access, GError ** error);
+    const MmapMode * mode, GError ** error);
 
 /* Closes the socket and removes its file, if it is still the one that was made, and its lock. */
 void mmap_listener_free (MmapListener * listener);

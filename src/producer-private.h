@@ -172,7 +172,7 @@ struct _MmapProducer
   char *file;
   guint token_bytes;
   MmapListener *listener;
-  MmapAccess access;            /* of socket and file */
+  MmapMode mode;              /* of socket and file */
   MmapUsers *allowed;           /* who may connect */
   MmapArena *arena;
   MmapReserver *reserver;       /* of the arena; NULL if all is reserved */

@@ -20,14 +20,14 @@ MmapProducer *
 mmap_producer_new (const char *address, const char *file, guint token_bytes,
     GError ** error)
 {
-  static const MmapAccess own = MMAP_ACCESS_OWN;
+  static const MmapMode own = MMAP_MODE_OWN;
 
   return mmap_producer_new_shared (address, file, &own, token_bytes, error);
 }
 
 MmapProducer *
 mmap_producer_new_shared (const char *address, const char *file,
-    const MmapAccess * access, guint token_bytes, GError ** error)
+    const MmapMode * mode, guint token_bytes, GError ** error)
 {
   MmapListener *listener = NULL;
   gboolean listens = address != MMAP_ADDRESS_NONE;
@@ -39,14 +39,14 @@ mmap_producer_new_shared (const char *address, const char *file,
         MMAP_TOKEN_MAX_BYTES, token_bytes);
     return NULL;
   }
-  if (!listens && !file && mmap_access_is_shared (access)) {
+  if (!listens && !file && mmap_mode_is_shared (mode)) {
     g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SETTING,
         "mode and group are of no use without a socket and without a file: "
         "leave them out");
     return NULL;
   }
   if (listens)
-    listener = mmap_listener_new_shared (address, access, error);
+    listener = mmap_listener_new_shared (address, mode, error);
   if (listens && !listener)
     return NULL;
 
@@ -59,7 +59,7 @@ mmap_producer_new_shared (const char *address, const char *file,
   producer->consumers_fd = mmap_wake_fd_new ();
   producer->alarm = mmap_alarm_new ();
   producer->listener = listener;
-  producer->access = *access;
+  producer->mode = *mode;
   producer->allowed = mmap_users_new (NULL, NULL);
   /* Consumers may have another current directory. */
   producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
@@ -300,8 +300,8 @@ producer_new_file (MmapProducer * producer, guint64 size, guint64 at_once,
   MmapRegion *region = mmap_region_begin_file (producer->file, size, at_once,
       producer->session, id, error);
 
-  if (!region || !mmap_access_is_shared (&producer->access)
-      || mmap_access_apply (&producer->access, region->fd, MMAP_ACCESS_REGION,
+  if (!region || !mmap_mode_is_shared (&producer->mode)
+      || mmap_mode_apply (&producer->mode, region->fd, MMAP_MODE_REGION,
           producer->file, error))
     return region;
   mmap_region_unlink (region);

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "access.h"
+#include "mode.h"
 #include "error.h"
 #include "message.h"
 #include "region.h"
@@ -191,10 +191,10 @@ typedef struct
 MmapProducer *mmap_producer_new (const char *address, const char *file,
     guint token_bytes, GError ** error);
 
-/* The same for other users, too. @access: of the socket and, as far as that is for reading, of the file; what allowed-uids says goes on top.
+/* The same for other users, too. @mode: of the socket and, as far as that is for reading, of the file; what allowed-uids says goes on top.
  * Or %NULL with MMAP_ERROR_SETTING, too: it makes no sense there. */
 MmapProducer *mmap_producer_new_shared (const char *address,
-    const char *file, const MmapAccess * access, guint token_bytes,
+    const char *file, const MmapMode * mode, guint token_bytes,
     GError ** error);
 
 /* Call before mmap_producer_start(). */

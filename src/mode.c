@@ -5,7 +5,7 @@
  *
  * Called when a producer starts, and by whoever makes a file region: the user alone has both until they are given to others here.
  */
-#include "access.h"
+#include "mode.h"
 
 #include "error.h"
 
@@ -41,54 +41,52 @@ look_up (const char *name, gint64 * gid)
 }
 
 static gboolean
-parse_group (MmapAccess * access, const char *group, GError ** error)
+parse_group (MmapMode * mode, const char *group, GError ** error)
 {
   guint64 number;
   int errnum;
 
-  access->gid = -1;
+  mode->gid = -1;
   if (!group || group[0] == '\0')
     return TRUE;
   if (g_ascii_string_to_unsigned (group, 10, 0, MAX_GID, &number, NULL)) {
-    access->gid = number;
-  } else if ((errnum = look_up (group, &access->gid)) != 0) {
+    mode->gid = number;
+  } else if ((errnum = look_up (group, &mode->gid)) != 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
         "group: there is no group '%s' (%s): give the name or the number of "
         "one", group, errnum == ENOENT ? "unknown" : g_strerror (errnum));
     return FALSE;
   }
-  if (access->mode & 0060)
+  if (mode->bits & 0060)
     return TRUE;
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
       "group=%s is of no use with mode=%#o, which gives a group no rights: set "
-      "mode=%#o, too", group, access->mode, access->mode | 0060);
+      "mode=%#o, too", group, mode->bits, mode->bits | 0060);
   return FALSE;
 }
 
 gboolean
-mmap_access_init (MmapAccess * access, guint mode, const char *group,
-    GError ** error)
+mmap_mode_init (MmapMode * mode, guint bits, const char *group, GError ** error)
 {
   /* The likeliest mistake is a number without its leading zero, which is decimal then. */
-  if ((mode & ~0666u) != 0 || (mode & 0600) != 0600) {
+  if ((bits & ~0666u) != 0 || (bits & 0600) != 0600) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
         "mode=%u, in octal %#o, is no mode for a socket: expected 0600 to "
         "0666 with reading and writing for the owner; octal numbers begin with "
-        "0, as in mode=0660", mode, mode);
+        "0, as in mode=0660", bits, bits);
     return FALSE;
   }
-  access->mode = mode;
-  return parse_group (access, group, error);
+  mode->bits = bits;
+  return parse_group (mode, group, error);
 }
 
 gboolean
-mmap_access_check_address (const MmapAccess * access, const char *address,
+mmap_mode_check_address (const MmapMode * mode, const char *address,
     GError ** error)
 {
-  guint readers = (access->mode & 0044) >> 2, writers =
-      (access->mode & 0022) >> 1;
+  guint readers = (mode->bits & 0044) >> 2, writers = (mode->bits & 0022) >> 1;
 
-  if (!mmap_access_is_shared (access))
+  if (!mmap_mode_is_shared (mode))
     return TRUE;
   if (!address)
     g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SETTING,
@@ -102,8 +100,7 @@ mmap_access_check_address (const MmapAccess * access, const char *address,
   else if (readers & ~writers)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
         "mode=%#o lets others read, but who connects to a socket must be able "
-        "to write, too: set mode=%#o", access->mode,
-        access->mode | readers << 1);
+        "to write, too: set mode=%#o", mode->bits, mode->bits | readers << 1);
   else
     return TRUE;
   return FALSE;
@@ -123,22 +120,22 @@ set_group (gint64 gid, int fd, const char *path, GError ** error)
 }
 
 gboolean
-mmap_access_apply (const MmapAccess * access, int fd, guint mask,
+mmap_mode_apply (const MmapMode * mode, int fd, guint mask,
     const char *path, GError ** error)
 {
-  guint mode = access->mode & mask;
+  guint bits = mode->bits & mask;
   struct stat st;
   char self[64];
 
-  if (!set_group (access->gid, fd, path, error))
+  if (!set_group (mode->gid, fd, path, error))
     return FALSE;
-  if (fstat (fd, &st) == 0 && (st.st_mode & 07777) == mode)
+  if (fstat (fd, &st) == 0 && (st.st_mode & 07777) == bits)
     return TRUE;
   /* fchmod(2) doesn't take a descriptor of O_PATH. */
   g_snprintf (self, sizeof self, "/proc/self/fd/%d", fd);
-  if (fchmod (fd, mode) == 0 || (errno == EBADF && chmod (self, mode) == 0))
+  if (fchmod (fd, bits) == 0 || (errno == EBADF && chmod (self, bits) == 0))
     return TRUE;
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
-      "The mode of %s can't be set to %#o: %s", path, mode, g_strerror (errno));
+      "The mode of %s can't be set to %#o: %s", path, bits, g_strerror (errno));
   return FALSE;
 }

@@ -51,33 +51,33 @@ test_settings (void)
     {0600, "daemon", "set mode=0660"},
     {0606, "0", "set mode=0666"},
   };
-  MmapAccess access;
+  MmapMode shared;
   GError *error = NULL;
   guint i;
 
   for (i = 0; i < G_N_ELEMENTS (wrong); i++) {
-    g_assert_false (mmap_access_init (&access, wrong[i].mode, wrong[i].group,
+    g_assert_false (mmap_mode_init (&shared, wrong[i].mode, wrong[i].group,
             &error));
     check_error (&error, MMAP_ERROR_SETTING, wrong[i].reason);
   }
-  g_assert_true (mmap_access_init (&access, 0600, NULL, &error));
-  g_assert_false (mmap_access_is_shared (&access));
-  g_assert_true (mmap_access_init (&access, 0666, "", &error));
-  g_assert_true (mmap_access_is_shared (&access));
-  g_assert_cmpint (access.gid, ==, -1);
-  g_assert_true (mmap_access_init (&access, 0620, "daemon", &error));
-  g_assert_cmpint (access.gid, ==, 1);
-  g_assert_true (mmap_access_init (&access, 0640, "4294967294", &error));
-  g_assert_cmpint (access.gid, ==, 4294967294);
+  g_assert_true (mmap_mode_init (&shared, 0600, NULL, &error));
+  g_assert_false (mmap_mode_is_shared (&shared));
+  g_assert_true (mmap_mode_init (&shared, 0666, "", &error));
+  g_assert_true (mmap_mode_is_shared (&shared));
+  g_assert_cmpint (shared.gid, ==, -1);
+  g_assert_true (mmap_mode_init (&shared, 0620, "daemon", &error));
+  g_assert_cmpint (shared.gid, ==, 1);
+  g_assert_true (mmap_mode_init (&shared, 0640, "4294967294", &error));
+  g_assert_cmpint (shared.gid, ==, 4294967294);
 }
 
 static MmapProducer *
 try_produce (const char *address, const char *region, guint mode,
     GError ** error)
 {
-  MmapAccess access = { mode, -1 };
+  MmapMode shared = { mode, -1 };
 
-  return mmap_producer_new_shared (address, region, &access,
+  return mmap_producer_new_shared (address, region, &shared,
       MMAP_TOKEN_DEFAULT_BYTES, error);
 }
 
@@ -105,14 +105,14 @@ test_addresses (void)
 {
   refuse (NULL, NULL, 0660, "without a socket-path");
   refuse (NULL, file, 0660, "without a socket-path");
-  refuse ("@gst-mmap-test-access", file, 0660, "@gst-mmap-test-access");
+  refuse ("@gst-mmap-test-mode", file, 0660, "@gst-mmap-test-mode");
   refuse (MMAP_ADDRESS_NONE, NULL, 0660, "without a file");
   refuse (path, NULL, 0640, "set mode=0660");
   refuse (path, file, 0644, "set mode=0666");
   refuse (path, file, 0624, "set mode=0626");
   accept (MMAP_ADDRESS_NONE, NULL, 0600);
   accept (MMAP_ADDRESS_NONE, file, 0644);
-  accept ("@gst-mmap-test-access", NULL, 0600);
+  accept ("@gst-mmap-test-mode", NULL, 0600);
   accept (path, NULL, 0622);
 }
 
@@ -132,12 +132,12 @@ static MmapProducer *
 share (guint mode, const char *group, guint64 bytes)
 {
   GError *error = NULL;
-  MmapAccess access;
+  MmapMode shared;
   MmapProducer *producer;
 
-  g_assert_true (mmap_access_init (&access, mode, group, &error));
+  g_assert_true (mmap_mode_init (&shared, mode, group, &error));
   producer =
-      mmap_producer_new_shared (path, file, &access, MMAP_TOKEN_DEFAULT_BYTES,
+      mmap_producer_new_shared (path, file, &shared, MMAP_TOKEN_DEFAULT_BYTES,
       &error);
   g_assert_no_error (error);
   mmap_producer_set_allowed (producer, mmap_users_new ("any", NULL));
@@ -340,18 +340,18 @@ test_others (void)
 static void
 as_alice (gconstpointer data)
 {
-  MmapAccess access = { 0660, 0 };
+  MmapMode shared = { 0660, 0 };
   GError *error = NULL;
   MmapProducer *producer;
 
   become (ALICE, CREW);
   /* Not a member of root's. */
-  g_assert_null (mmap_producer_new_shared (path, NULL, &access,
+  g_assert_null (mmap_producer_new_shared (path, NULL, &shared,
           MMAP_TOKEN_DEFAULT_BYTES, &error));
   check_error (&error, MMAP_ERROR_PERMISSION, "can't be given to group 0");
   g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
   producer =
-      mmap_producer_new_shared (MMAP_ADDRESS_NONE, file, &access,
+      mmap_producer_new_shared (MMAP_ADDRESS_NONE, file, &shared,
       MMAP_TOKEN_DEFAULT_BYTES, &error);
   g_assert_false (mmap_producer_set_region (producer, MIB, G_MAXUINT64, NULL,
           &error));
@@ -392,14 +392,14 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   path = leak_check_path ("socket");
   file = leak_check_path ("file");
-  leak_check_add_test ("/access/settings", test_settings);
-  leak_check_add_test ("/access/addresses", test_addresses);
-  leak_check_add_test ("/access/umask", test_umask);
-  leak_check_add_test ("/access/instants", test_instants);
-  leak_check_add_test ("/access/group", test_group);
-  leak_check_add_test ("/access/others", test_others);
-  leak_check_add_test ("/access/not-permitted", test_not_permitted);
-  leak_check_add_test ("/access/system-refuses", test_system_refuses);
+  leak_check_add_test ("/mode/settings", test_settings);
+  leak_check_add_test ("/mode/addresses", test_addresses);
+  leak_check_add_test ("/mode/umask", test_umask);
+  leak_check_add_test ("/mode/instants", test_instants);
+  leak_check_add_test ("/mode/group", test_group);
+  leak_check_add_test ("/mode/others", test_others);
+  leak_check_add_test ("/mode/not-permitted", test_not_permitted);
+  leak_check_add_test ("/mode/system-refuses", test_system_refuses);
   result = g_test_run ();
   g_free (path);
   g_free (file);
