@@ -521,6 +521,7 @@ class Restart(LeftoverTest):
             cp "$0" /dev/shm/tool
             mkdir /dev/shm/plugins
             cp "$1"/*.so /dev/shm/plugins
+            cp "$3" /dev/shm/registry
             mount -t tmpfs none /tmp
             export GST_REGISTRY=/dev/shm/registry GST_PLUGIN_PATH=/dev/shm/plugins
             tool=/dev/shm/tool
@@ -545,8 +546,11 @@ class Restart(LeftoverTest):
             "$tool" list
             find /tmp /dev/shm -newer /dev/shm/plugins ! -name 'registry*'
         """
+        # The registry is there once a pipeline has run.
+        self.launch("first", "fakesrc num-buffers=1 ! fakesink").finish()
+        ours = launch.environment()
         output = self.start("machine", *in_namespaces("--mount"), "sh", "-c", script,
-                            TOOL, launch.environment()["GST_PLUGIN_PATH"].split(":")[0], launch.environment().get("LD_PRELOAD", ""),
+                            TOOL, ours["GST_PLUGIN_PATH"].split(":")[0], ours.get("LD_PRELOAD", ""), ours["GST_REGISTRY"],
                             env={"LD_PRELOAD": ""}).finish()
         nothing, first, second, dead, end = self.split(output)
         self.assertEqual(nothing, [])
