@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "lock.h"
+#include "path.h"
 #include "protocol.h"
 
 #include <errno.h>
@@ -135,6 +136,24 @@ set_path_error (GError ** error, const char *address, const char *verb,
         "Can't %s the socket %s: %s", verb, address, cause->message);
 }
 
+/* Whether what lies at a path may be connected to, if it is a socket. */
+static gboolean
+check_path (const char *path, GError ** error)
+{
+  struct stat st;
+
+  if (is_abstract (path))
+    return TRUE;
+  if (!mmap_path_check (path, error))
+    return FALSE;
+  if (lstat (path, &st) < 0 || !S_ISLNK (st.st_mode))
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+      "%s is a symbolic link, which is not followed: name the socket itself",
+      path);
+  return FALSE;
+}
+
 GSocket *
 mmap_address_connect (const char *address, GError ** error)
 {
@@ -144,7 +163,7 @@ mmap_address_connect (const char *address, GError ** error)
   g_autofree char *directory = NULL;
   struct stat st;
 
-  if (!socket_address)
+  if (!socket_address || !check_path (address, error))
     return NULL;
   socket = socket_new (error);
   if (!socket)
@@ -225,6 +244,13 @@ remove_stale (const char *path, GError ** error)
   /* Another program's, or one whose lock was removed. */
   if (is_alive (path, &pid)) {
     set_in_use (error, path, pid);
+    return FALSE;
+  }
+  if (st.st_uid != geteuid () || st.st_nlink != 1) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_EXISTS,
+        "The socket %s was left behind by user %u%s: remove it, or choose "
+        "another socket-path", path, (guint) st.st_uid,
+        st.st_nlink == 1 ? "" : ", and has other names, too");
     return FALSE;
   }
   if (unlink (path) < 0 && errno != ENOENT) {
@@ -344,7 +370,8 @@ mmap_listener_new_shared (const char *address, const MmapMode * mode,
       mmap_address_get_default (TRUE, error);
   if (listener->address)
     socket_address = address_parse (listener->address, error);
-  if (socket_address
+  if (socket_address && (is_abstract (listener->address)
+          || mmap_path_check (listener->address, error))
       && mmap_socket_lock_take (&listener->lock, listener->address, error)
       && listener_bind (listener, error)
       && listener_open_to (listener, mode, error)

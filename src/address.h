@@ -44,7 +44,7 @@ char *mmap_address_get_default (gboolean create, GError ** error);
  * process listens. A socket file on which nobody listens is replaced, if that lock is free.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_ADDRESS (too long, empty), MMAP_ERROR_NO_DIRECTORY,
  * MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE (somebody listens there, or is about to: names the process), MMAP_ERROR_EXISTS (a
- * file that is no socket, or no lock of ours), MMAP_ERROR_UNSAFE_PATH (somebody else put another socket there meanwhile),
+ * file that is no socket, or no lock of ours), MMAP_ERROR_UNSAFE_PATH (others could put another socket there, or have),
  * MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
 MmapListener *mmap_listener_new (const char *address, GError ** error);
 
@@ -57,8 +57,8 @@ void mmap_listener_free (MmapListener * listener);
 
 /* Connects to a producer at @address, without blocking.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_NOT_FOUND (nobody listens there yet: try again later),
- * MMAP_ERROR_ADDRESS, MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_EXISTS (a file that is no socket of ours) or
- * MMAP_ERROR_FAILED */
+ * MMAP_ERROR_ADDRESS, MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_EXISTS (a file that is no socket of ours, or a link),
+ * MMAP_ERROR_UNSAFE_PATH or MMAP_ERROR_FAILED */
 GSocket *mmap_address_connect (const char *address, GError ** error);
 
 G_END_DECLS

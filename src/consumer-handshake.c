@@ -122,8 +122,9 @@ check_user (MmapConsumer * consumer, GSocket * socket, const char *address,
   gboolean allowed;
   MmapPeer peer;
 
-  if (!mmap_peer_init (&peer, g_socket_get_fd (socket), error))
+  if (!mmap_peer_init (&consumer->found, g_socket_get_fd (socket), error))
     return FALSE;
+  peer = consumer->found;
   g_mutex_lock (&consumer->lock);
   allowed = mmap_users_have (consumer->allowed, peer.uid);
   g_mutex_unlock (&consumer->lock);
@@ -194,6 +195,9 @@ open_region (MmapConsumer * consumer, const MmapCapabilities * offer,
   if (!region)
     return NULL;
   mmap_region_set_alarm (region, consumer->alarm);
+  if (!consumer->is_carried
+      && !mmap_region_check_owner (region, consumer->found.uid, error))
+    return NULL;
   if (region->session != offer->session
       || region->region_id != offer->region_id) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SESSION,

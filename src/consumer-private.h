@@ -62,6 +62,7 @@ struct _MmapConsumer
   /* the thread that calls next() alone; of these, under the receive lock: socket, hung_up, failure, region while it is NULL, next_regions */
   MmapConsumerState state;
   GSocket *socket;
+  MmapPeer found;               /* the producer, if it was found through a socket */
   gboolean hung_up;
   GError *failure;              /* that the other thread met */
   MmapSpin spin;

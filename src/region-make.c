@@ -16,6 +16,7 @@
 #include "region-private.h"
 #include "error.h"
 #include "lock.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -259,6 +260,10 @@ remove_stale (int fd, const char *path, GError ** error)
     set_exists (error, path, "another user's region");
     return FALSE;
   }
+  if (st.st_nlink > 1) {
+    set_exists (error, path, "a region that has other names, too");
+    return FALSE;
+  }
   /* Another process may have replaced the file before we had the lock: then
    * the name is not ours to remove. While we have it, nobody who asks for the
    * lock removes it. */
@@ -384,7 +389,7 @@ mmap_region_begin_file (const char *path, guint64 size, guint64 at_once,
 {
   gint attempt;
 
-  if (!prepare_size (&size, &at_once, error))
+  if (!prepare_size (&size, &at_once, error) || !mmap_path_check (path, error))
     return NULL;
   for (attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
     MmapRegion *region;

@@ -9,6 +9,7 @@
  */
 #include "region-private.h"
 #include "error.h"
+#include "path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -296,6 +297,8 @@ open_regular (const char *path, int flags, GError ** error)
   struct stat st;
   int fd;
 
+  if (!mmap_path_check (path, error))
+    return -1;
   /* First without opening: to open a device may have effects. */
   if (fstatat (AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0
       && !S_ISREG (st.st_mode))
@@ -345,6 +348,36 @@ mmap_region_open_file_fd (int fd, const char *path, guint64 expected_size,
   else
     close (fd);
   return region;
+}
+
+gboolean
+mmap_region_check_owner (const MmapRegion * region, guint32 uid,
+    GError ** error)
+{
+  struct stat st;
+
+  if (!region->path)
+    return TRUE;
+  if (fstat (region->fd, &st) < 0)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE, "file %s: %s",
+        region->path, g_strerror (errno));
+  else if (st.st_uid != uid && st.st_uid != geteuid () && st.st_uid != 0)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_UNSAFE_PATH,
+        "file %s belongs to user %u, but the producer is run by user %u: who "
+        "owns a file can change and truncate it", region->path,
+        (guint) st.st_uid, uid);
+  else if (st.st_mode & 0022)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_UNSAFE_PATH,
+        "file %s has mode %04o: others could change frames: expected a file that "
+        "only its owner may write, as after chmod go-w", region->path,
+        (guint) st.st_mode & 07777);
+  else if (st.st_nlink > 1)
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_UNSAFE_PATH,
+        "file %s has %u names, expected one", region->path,
+        (guint) st.st_nlink);
+  else
+    return TRUE;
+  return FALSE;
 }
 
 int

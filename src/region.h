@@ -61,7 +61,8 @@ MmapRegion *mmap_region_new_memfd (guint64 size, guint64 session,
  * stays locked (flock) while this process lives. A region file at @path that no live process has locked is replaced;
  * links are not followed.
  * Returns: (transfer full): a region, or %NULL with MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_IN_USE
- * (locked by a live process), MMAP_ERROR_EXISTS (something that is no region, or no file), MMAP_ERROR_NO_SPACE (names
+ * (locked by a live process), MMAP_ERROR_EXISTS (something that is no region, no file, another user's, or has several names),
+ * MMAP_ERROR_UNSAFE_PATH (see mmap_path_check()), MMAP_ERROR_NO_SPACE (names
  * the size wanted and the size there is), MMAP_ERROR_TOO_SMALL or MMAP_ERROR_FAILED. */
 MmapRegion *mmap_region_new_file (const char *path, guint64 size,
     guint64 session, guint32 region_id, GError ** error);
@@ -91,11 +92,17 @@ MmapRegion *mmap_region_open_fd (int fd, guint64 expected_size,
 MmapRegion *mmap_region_open_file_fd (int fd, const char *path,
     guint64 expected_size, GError ** error);
 
+/* Whether nobody but @uid, root and this process's user may change a region of a file, and it has no other name. A memfd needs no such check.
+ * FALSE with MMAP_ERROR_UNSAFE_PATH or MMAP_ERROR_FILE. */
+gboolean mmap_region_check_owner (const MmapRegion * region, guint32 uid,
+    GError ** error);
+
 /* A descriptor of the region to send to a consumer: read-only, and not the one that holds the lock of a file.
  * Returns: (transfer full): or -1 if the system can't make one */
 int mmap_region_dup_read_only (const MmapRegion * region);
 
-/* As mmap_region_open_fd(), by path: O_CLOEXEC, O_NOFOLLOW, a regular file. MMAP_ERROR_FILE if it can't be opened. */
+/* As mmap_region_open_fd(), by path: O_CLOEXEC, O_NOFOLLOW, a regular file. MMAP_ERROR_FILE if it can't be opened, MMAP_ERROR_UNSAFE_PATH: see
+ * mmap_path_check(). */
 MmapRegion *mmap_region_open_path (const char *path, guint64 expected_size,
     GError ** error);
 
