@@ -34,6 +34,12 @@
 
 static const char memfd_name[] = "A memfd region";
 
+/* From the start of a region, to who made it. */
+#define OWNER_BYTES (2 * MMAP_CACHE_LINE_BYTES)
+/* Of a file that has a name, until it has a header: so that one whose owner was
+ * killed is known for what it is. */
+#define NEW_MODE (S_ISVTX | 0600)
+
 static gboolean
 prepare_size (guint64 * size, guint64 * at_once, GError ** error)
 {
@@ -209,7 +215,7 @@ read_pid (int fd)
 {
   MmapRegionHeader header;
 
-  if (pread (fd, &header, sizeof (header), 0) == sizeof (header)
+  if (pread (fd, &header, OWNER_BYTES, 0) == OWNER_BYTES
       && memcmp (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic)) == 0)
     return header.producer_pid;
   return 0;
@@ -237,12 +243,23 @@ lock_file (int fd, const char *path, GError ** error)
   }
 }
 
+static gboolean
+is_region (int fd)
+{
+  guint8 magic[sizeof (MMAP_REGION_MAGIC) - 1];
+  struct stat st;
+
+  if (pread (fd, magic, sizeof (magic), 0) == sizeof (magic)
+      && memcmp (magic, MMAP_REGION_MAGIC, sizeof (magic)) == 0)
+    return TRUE;
+  return fstat (fd, &st) == 0 && st.st_size == 0 && (st.st_mode & S_ISVTX);
+}
+
 /* Removes the file that @fd is open on from @path if it is a region whose
  * owner is dead. TRUE if it makes sense to try again at @path. */
 static gboolean
 remove_stale (int fd, const char *path, GError ** error)
 {
-  guint8 magic[sizeof (MMAP_REGION_MAGIC) - 1];
   struct stat st;
 
   if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
@@ -251,8 +268,7 @@ remove_stale (int fd, const char *path, GError ** error)
   }
   if (!lock_file (fd, path, error))
     return FALSE;
-  if (pread (fd, magic, sizeof (magic), 0) != sizeof (magic)
-      || memcmp (magic, MMAP_REGION_MAGIC, sizeof (magic)) != 0) {
+  if (!is_region (fd)) {
     set_exists (error, path, "a file that is no region");
     return FALSE;
   }
@@ -325,7 +341,8 @@ open_new (const char *path, gboolean * named)
   if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR))
     return fd;
   *named = TRUE;
-  return open (path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0600);
+  return open (path, O_CREAT | O_EXCL | O_RDWR | O_NOFOLLOW | O_CLOEXEC,
+      NEW_MODE);
 }
 
 static gboolean
@@ -335,6 +352,33 @@ give_name (int fd, const char *path)
 
   g_snprintf (self, sizeof (self), "/proc/self/fd/%d", fd);
   return linkat (AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0;
+}
+
+/* Locks a new file. One that has its name from the start is seen by others:
+ * before it is locked they may remove it, from then on it says whose it is. */
+static gboolean
+claim_file (int fd, const char *path, const struct stat *st, gboolean named,
+    GError ** error)
+{
+  MmapRegionHeader header = { 0, };
+  gssize n;
+
+  if (!lock_file (fd, path, error))
+    return FALSE;
+  if (!named)
+    return TRUE;
+  if (!mmap_lock_names_file (path, st)) {
+    set_exists (error, path, "in the way");
+    return FALSE;
+  }
+  memcpy (header.magic, MMAP_REGION_MAGIC, sizeof (header.magic));
+  header.producer_pid = getpid ();
+  n = pwrite (fd, &header, OWNER_BYTES, 0);
+  if (n != OWNER_BYTES) {
+    mmap_region_set_path_error (error, n < 0 ? errno : ENOSPC, path);
+    unlink (path);
+  }
+  return n == OWNER_BYTES;
 }
 
 /* One attempt. MMAP_ERROR_EXISTS means that somebody was quicker. */
@@ -356,11 +400,14 @@ make_file (const char *path, guint64 size, guint64 at_once, guint64 session,
       close (fd);
     return NULL;
   }
+  if (!claim_file (fd, path, &st, named, error)) {
+    close (fd);
+    return NULL;
+  }
   /* Exactly this mode, whatever the umask. */
   if (fchmod (fd, 0600) < 0)
     mmap_region_set_path_error (error, errno, path);
-  else if (lock_file (fd, path, error)
-      && mmap_region_reserve (fd, size, &at_once, path, error))
+  else if (mmap_region_reserve (fd, size, &at_once, path, error))
     region = map_new (fd, size, at_once, session, region_id, path, error);
 
   if (region != NULL && !named && !give_name (fd, path)) {

@@ -662,6 +662,26 @@ test_race (void)
   g_unlink (lock_path);
 }
 
+/* Killed at whatever instant: nothing is in the next one's way. */
+static void
+test_killed (void)
+{
+  guint i;
+
+  for (i = 0; i < 200; i++) {
+    pid_t pid = fork ();
+
+    while (pid == 0)
+      mmap_listener_free (listen_at (path));
+    g_usleep (1 + g_test_rand_int_range (0, 3000));
+    kill (pid, SIGKILL);
+    g_assert_cmpint (waitpid (pid, NULL, 0), ==, pid);
+    mmap_listener_free (listen_at (path));
+    g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  }
+}
+
 typedef struct
 {
   gint owners, clashes, made;
@@ -889,6 +909,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/address/stopped", test_stopped);
   leak_check_add_test ("/address/forked", test_forked);
   leak_check_add_test ("/address/race", test_race);
+  leak_check_add_test ("/address/killed", test_killed);
   leak_check_add_test ("/address/come-and-go", test_come_and_go);
   leak_check_add_test ("/address/permission", test_permission);
   leak_check_add_test ("/address/default-in-runtime-dir",
