@@ -360,6 +360,22 @@ gst_mmap_src_flow_or_flushing (GstMmapSrc * self, GstFlowReturn flow)
       flow;
 }
 
+/* As gst_base_src_set_caps(), which sends none that are as the ones before: after another stream-start they belong there. */
+static gboolean
+gst_mmap_src_push_caps (GstMmapSrc * self, GstCaps * caps)
+{
+  GstPad *pad = GST_BASE_SRC_PAD (self);
+  GstCaps *before = gst_pad_get_current_caps (pad);
+  gboolean again = !self->have_caps && before
+      && gst_caps_is_equal (before, caps);
+
+  gst_clear_caps (&before);
+  self->have_caps = again ?
+      gst_pad_push_event (pad, gst_event_new_caps (caps)) :
+      gst_base_src_set_caps (GST_BASE_SRC (self), caps);
+  return self->have_caps;
+}
+
 static GstFlowReturn
 gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
 {
@@ -375,7 +391,7 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
   GST_INFO_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
   if (!gst_video_info_from_caps (&self->info, caps))
     gst_video_info_init (&self->info);
-  if (!gst_base_src_set_caps (GST_BASE_SRC (self), caps)) {
+  if (!gst_mmap_src_push_caps (self, caps)) {
     gst_caps_unref (caps);
     return gst_mmap_src_flow_or_flushing (self, GST_FLOW_NOT_NEGOTIATED);
   }

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * gstmmapsrc.c: life and properties. gstmmapsrc-event.c: what the producer says besides frames, and time. gstmmapsrc-frame.c: frames.
- * gstmmapsrc-upstream.c: what the producer is told.
+ * gstmmapsrc-peer.c: a producer comes, and goes. gstmmapsrc-upstream.c: what the producer is told.
  */
 #pragma once
 
@@ -30,6 +30,18 @@ typedef struct
   guint32 made_up;              /* sequence number of the base class's last one */
 } Substitute;
 
+/* What follows when a producer has gone. */
+typedef enum
+{
+  GST_MMAP_ON_DISCONNECT_AUTO,  /* wait for a live source, else eos */
+  GST_MMAP_ON_DISCONNECT_WAIT,  /* for another one */
+  GST_MMAP_ON_DISCONNECT_EOS,
+  GST_MMAP_ON_DISCONNECT_ERROR
+} GstMmapOnDisconnect;
+
+#define GST_TYPE_MMAP_ON_DISCONNECT (gst_mmap_on_disconnect_get_type ())
+GType gst_mmap_on_disconnect_get_type (void);
+
 struct _GstMmapSrc
 {
   GstPushSrc parent;
@@ -40,6 +52,8 @@ struct _GstMmapSrc
   GstCaps *accept;
   gchar *allowed_uids;
   gint64 spin_time;
+  GstMmapOnDisconnect on_disconnect;
+  gint64 reconnect_timeout;
   MmapConsumer *consumer;       /* between start() and stop() */
   MmapConsumerStats past;       /* of the one before */
 
@@ -49,6 +63,8 @@ struct _GstMmapSrc
   gboolean is_live;             /* as it was at the start: it doesn't change after that */
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
+  guint64 session;              /* of the last link */
+  GstClockTime alone_since;     /* monotonic: there was no link then */
   gboolean discont;
   guint64 missed;               /* frames that were dropped for this consumer since the last buffer */
   GstSegment segment;           /* the producer's */
@@ -58,6 +74,7 @@ struct _GstMmapSrc
   guint32 segment_seqnum;
   guint32 eos_seqnum;
   gboolean have_stream_start;
+  gboolean have_caps;           /* of this link */
   gint flushed;                 /* atomic: a flush has ended since the last segment */
   MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
   Substitute stream_start_event, segment_event; /* object lock */
@@ -138,6 +155,14 @@ GstFlowReturn gst_mmap_src_handle_event (GstMmapSrc * self,
 
 GstFlowReturn gst_mmap_src_handle_frame (GstMmapSrc * self,
     const MmapItem * item, GstBuffer ** buffer);
+
+/* gstmmapsrc-peer.c */
+
+/* A link is up. */
+void gst_mmap_src_connected (GstMmapSrc * self);
+
+/* It has ended, and all that the producer sent was handed on. Does what on-disconnect says. */
+GstFlowReturn gst_mmap_src_disconnected (GstMmapSrc * self);
 
 /* gstmmapsrc-upstream.c */
 

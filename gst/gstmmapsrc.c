@@ -9,15 +9,15 @@
  * @see_also: mmapsink
  *
  * Receives what a mmapsink in another process publishes: caps, time stamps, flags, and frames that lie read-only in memory that
- * both processes share. It waits for a mmapsink that isn't there yet, or not any more. A buffer may be kept for as long as one
- * likes, also after this element or the other process has gone.
+ * both processes share. It waits for a mmapsink that isn't there yet; what follows when that has gone says
+ * #GstMmapSrc:on-disconnect. A buffer may be kept for as long as one likes, also after this element or the other process has gone.
  *
  * ## Example launch line
  * |[
  * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
  * ]|
  *
- * Here is its life, and its properties; the rest is in gstmmapsrc-event.c, -frame.c, and -upstream.c.
+ * Here is its life, and its properties; the rest is in gstmmapsrc-event.c, -frame.c, -peer.c, and -upstream.c.
  *
  * create() runs on the streaming thread, and is the only one that receives frames. The consumer's own thread calls
  * gst_mmap_src_message(), _closed() and _tell_wishes();
@@ -42,6 +42,8 @@ GST_DEBUG_CATEGORY (gst_mmap_src_debug);
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
 #define DEFAULT_IS_LIVE TRUE
+#define DEFAULT_ON_DISCONNECT GST_MMAP_ON_DISCONNECT_AUTO
+#define DEFAULT_RECONNECT_TIMEOUT (-1)
 
 enum
 {
@@ -52,6 +54,8 @@ enum
   PROP_ALLOWED_UIDS,
   PROP_IS_LIVE,
   PROP_SPIN_TIME,
+  PROP_ON_DISCONNECT,
+  PROP_RECONNECT_TIMEOUT,
   PROP_CAPABILITIES,
   PROP_STATS,
   N_PROPS
@@ -182,6 +186,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   GST_OBJECT_LOCK (self);
   self->consumer = consumer;
   mmap_consumer_set_spin_time (consumer, self->spin_time);
+  mmap_consumer_set_reconnect_timeout (consumer, self->reconnect_timeout);
   self->latency = 0;
   self->transfer = 0;
   self->shift = 0;
@@ -189,6 +194,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   self->pool = gst_mmap_item_pool_new ();
   gst_video_info_init (&self->info);
   self->is_live = gst_base_src_is_live (src);
+  self->alone_since = gst_mmap_monotonic_now ();
   self->have_segment = FALSE;
   self->discont = TRUE;
   self->copied = 0;
@@ -320,22 +326,10 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
           gst_mmap_src_keep_event (self, &item);
         break;
       case MMAP_NEXT_CONNECTED:
-        GST_INFO_OBJECT (self, "connected");
-        self->discont = TRUE;
-        self->missed = 0;
-        self->have_segment = FALSE;
-        self->link = mmap_consumer_get_link (self->consumer);
-        self->flush_seen = 0;
-        self->wait_key_unit = TRUE;
-        gst_mmap_needs_init (&self->needs);
-        self->asked_key_unit = FALSE;
-        g_object_notify_by_pspec (G_OBJECT (self),
-            properties[PROP_CAPABILITIES]);
+        gst_mmap_src_connected (self);
         break;
       case MMAP_NEXT_DISCONNECTED:
-        GST_INFO_OBJECT (self, "the producer has gone; waiting for another");
-        g_object_notify_by_pspec (G_OBJECT (self),
-            properties[PROP_CAPABILITIES]);
+        flow = gst_mmap_src_disconnected (self);
         break;
       case MMAP_NEXT_CANCELLED:
         flow = GST_FLOW_FLUSHING;
@@ -447,6 +441,12 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
       break;
+    case PROP_ON_DISCONNECT:
+      g_value_set_enum (value, self->on_disconnect);
+      break;
+    case PROP_RECONNECT_TIMEOUT:
+      g_value_set_int64 (value, self->reconnect_timeout);
+      break;
     case PROP_CAPABILITIES:
       g_value_take_boxed (value, gst_mmap_src_get_capabilities_locked (self));
       break;
@@ -509,6 +509,19 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
       self->spin_time = g_value_get_int64 (value);
       if (self->consumer)
         mmap_consumer_set_spin_time (self->consumer, self->spin_time);
+      GST_OBJECT_UNLOCK (self);
+      break;
+    case PROP_ON_DISCONNECT:
+      GST_OBJECT_LOCK (self);
+      self->on_disconnect = g_value_get_enum (value);
+      GST_OBJECT_UNLOCK (self);
+      break;
+    case PROP_RECONNECT_TIMEOUT:
+      GST_OBJECT_LOCK (self);
+      self->reconnect_timeout = g_value_get_int64 (value);
+      if (self->consumer)
+        mmap_consumer_set_reconnect_timeout (self->consumer,
+            self->reconnect_timeout);
       GST_OBJECT_UNLOCK (self);
       break;
     case PROP_IS_LIVE:
@@ -601,6 +614,25 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       "few microseconds as long as that pays, 0 = not at all)",
       MMAP_SPIN_ADAPTIVE, MMAP_SPIN_MAX_NS, MMAP_SPIN_ADAPTIVE, playing);
   /**
+   * GstMmapSrc:on-disconnect:
+   *
+   * What follows when the producer has gone without an end of its stream, after all that it sent was handed on.
+   */
+  properties[PROP_ON_DISCONNECT] = g_param_spec_enum ("on-disconnect",
+      "On disconnect", "What follows when the producer has gone without EOS "
+      "(auto = wait for another one if live, else eos)",
+      GST_TYPE_MMAP_ON_DISCONNECT, DEFAULT_ON_DISCONNECT, playing);
+  /**
+   * GstMmapSrc:reconnect-timeout:
+   *
+   * How long to wait for a producer, in ns, the first one and another one: then an error says so. 0: it is looked once. A pipeline
+   * that is paused doesn't wait. One that was found has 5 s to come up with its stream, or as long as this.
+   */
+  properties[PROP_RECONNECT_TIMEOUT] = g_param_spec_int64 ("reconnect-timeout",
+      "Reconnect timeout", "How long to wait for a producer, the first one "
+      "and another one, in ns (-1 = for ever, 0 = not at all)",
+      -1, G_MAXINT64, DEFAULT_RECONNECT_TIMEOUT, playing);
+  /**
    * GstMmapSrc:capabilities:
    *
    * What was accepted last, as application/x-mmap caps with file, size and media; NULL without a producer. Notified when a link came up
@@ -678,6 +710,8 @@ gst_mmap_src_init (GstMmapSrc * self)
   GstBaseSrc *src = GST_BASE_SRC (self);
 
   self->spin_time = MMAP_SPIN_ADAPTIVE;
+  self->on_disconnect = DEFAULT_ON_DISCONNECT;
+  self->reconnect_timeout = DEFAULT_RECONNECT_TIMEOUT;
   g_mutex_init (&self->flush_lock);
   g_mutex_init (&self->wishes_lock);
   g_queue_init (&self->left_to_seek);

@@ -79,6 +79,23 @@ deserialize (GValue * value, const char *text, GParamSpec * pspec)
   return TRUE;
 }
 
+/* Returns: (transfer full): what a value of the property would be, for a message */
+static char *
+describe_type (const GParamSpec * pspec)
+{
+  GString *text = g_string_new (g_type_name (pspec->value_type));
+  const GEnumClass *klass;
+  guint i;
+
+  if (!G_IS_PARAM_SPEC_ENUM (pspec))
+    return g_string_free (text, FALSE);
+  klass = G_PARAM_SPEC_ENUM (pspec)->enum_class;
+  for (i = 0; i < klass->n_values; i++)
+    g_string_append_printf (text, "%s %s", i == 0 ? ":" : ",",
+        klass->values[i].value_nick);
+  return g_string_free (text, FALSE);
+}
+
 /* Adds name=text to @settings, if that can be set. */
 static gboolean
 add_setting (GstStructure * settings, GObject * object, const char *name,
@@ -98,9 +115,10 @@ add_setting (GstStructure * settings, GObject * object, const char *name,
   }
   g_value_init (&value, pspec->value_type);
   if (!deserialize (&value, text, pspec)) {
+    g_autofree char *type = describe_type (pspec);
+
     g_set_error (error, GST_URI_ERROR, GST_URI_ERROR_BAD_URI,
-        "%s=%s: '%s' is no %s", name, text, text,
-        g_type_name (pspec->value_type));
+        "%s=%s: '%s' is no %s", name, text, text, type);
     return FALSE;
   }
   if (g_param_value_validate (pspec, &value)) {

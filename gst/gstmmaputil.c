@@ -33,6 +33,8 @@ resource_error (MmapError code)
     case MMAP_ERROR_TOKEN_BYTES:
     case MMAP_ERROR_SETTING:
       return GST_RESOURCE_ERROR_SETTINGS;
+    case MMAP_ERROR_CLOSED:
+      return GST_RESOURCE_ERROR_READ;
     case MMAP_ERROR_FAILED:
       return GST_RESOURCE_ERROR_FAILED;
     case MMAP_ERROR_TRUNCATED:

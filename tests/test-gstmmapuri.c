@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "gstmmapsrc-private.h"
 #include "leak-check.h"
 #include "pipe.h"
 
@@ -220,9 +221,14 @@ test_src_properties (void)
 {
   GstElement *src = make ("mmapsrc");
   gboolean is_live, do_timestamp;
-  gint64 spin_time;
-  gint num_buffers;
+  gint64 spin_time, timeout;
+  gint num_buffers, on_disconnect;
 
+  set (src, "mmap:?on-disconnect=eos&reconnect-timeout=5000000000");
+  g_object_get (src, "on-disconnect", &on_disconnect, "reconnect-timeout",
+      &timeout, NULL);
+  g_assert_cmpint (on_disconnect, ==, GST_MMAP_ON_DISCONNECT_EOS);
+  g_assert_cmpint (timeout, ==, 5 * GST_SECOND);
   set (src, "mmap:@cam0?is-live=false&spin-time=1000&num-buffers=7");
   g_object_get (src, "is-live", &is_live, "spin-time", &spin_time,
       "num-buffers", &num_buffers, "do-timestamp", &do_timestamp, NULL);
@@ -315,9 +321,10 @@ test_bad_properties (void)
     {"file=%FF", "UTF-8"},
     {"file=\377", "UTF-8"},
   };
-  GstElement *sink = make ("mmapsink");
+  GstElement *sink = make ("mmapsink"), *src = make ("mmapsrc");
   guint i;
 
+  set (src, "mmap:@before");
   set (sink, "mmap:@before?size=12345678");
   for (i = 0; i < G_N_ELEMENTS (cases); i++) {
     /* What is good stands before and after it. */
@@ -330,6 +337,14 @@ test_bad_properties (void)
   }
   refuse (sink, "mmap:@after?size=a&sync=false", GST_URI_ERROR_BAD_URI, "size");
   gst_object_unref (sink);
+  refuse (src, "mmap:@after?on-disconnect=restart", GST_URI_ERROR_BAD_URI,
+      "on-disconnect=restart|auto, wait, eos, error");
+  refuse (src, "mmap:@after?on-disconnect=", GST_URI_ERROR_BAD_URI, "eos");
+  refuse (src, "mmap:@after?reconnect-timeout=-2", GST_URI_ERROR_BAD_URI,
+      "reconnect-timeout=-2|out of range|-1");
+  refuse (src, "mmap:@after?reconnect-timeout=5s", GST_URI_ERROR_BAD_URI,
+      "gint64");
+  gst_object_unref (src);
 }
 
 /* --- states --- */

@@ -22,8 +22,8 @@ make_custom (GstEventType type, const char *name, gint number)
 static Pipe *
 consumer_new (const char *path)
 {
-  return pipe_new ("mmapsrc name=src socket-path=%s is-live=false ! fakesink "
-      "name=out sync=false", path);
+  return pipe_new ("mmapsrc name=src socket-path=%s is-live=false "
+      "on-disconnect=wait ! fakesink " "name=out sync=false", path);
 }
 
 static void
