@@ -511,6 +511,7 @@ void
 gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
     MmapMessageKind kind, GVariant * body)
 {
+  g_autoptr (GError) error = NULL;
   Job *job;
 
   if (kind == MMAP_MESSAGE_NEEDS) {
@@ -525,7 +526,9 @@ gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
   job->link_id = link_id;
   job->kind = kind;
   job->body = g_variant_ref (body);
-  g_thread_pool_push (self->worker, job, NULL);
+  /* It is kept, and done when there is a thread again. */
+  if (!g_thread_pool_push (self->worker, job, &error))
+    GST_WARNING_OBJECT (self->pad, "%s", error->message);
 }
 
 void

@@ -129,7 +129,12 @@ gst_mmap_caps_from_wire (gconstpointer data, gsize size)
   /* A NUL inside is refused, too. */
   if (size == 0 || !g_utf8_validate_len (data, size, NULL))
     return NULL;
-  string = g_strndup (data, size);
+  /* As long as the other side likes. */
+  string = g_try_malloc (size + 1);
+  if (!string)
+    return NULL;
+  memcpy (string, data, size);
+  string[size] = '\0';
   caps = gst_mmap_caps_from_string (string);
   /* ANY, EMPTY, ranges: no stream has such caps. */
   if (caps && !gst_caps_is_fixed (caps))
@@ -140,10 +145,15 @@ gst_mmap_caps_from_wire (gconstpointer data, gsize size)
 GVariant *
 gst_mmap_dict_from_wire (gconstpointer data, gsize size)
 {
-  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
-  GVariant *dict = g_variant_ref_sink (g_variant_new_from_bytes
-      (G_VARIANT_TYPE_VARDICT, bytes, FALSE));
+  gpointer copy = g_try_malloc (size);
+  GVariant *dict;
 
+  if (!copy && size > 0)
+    return NULL;
+  if (size > 0)
+    memcpy (copy, data, size);
+  dict = g_variant_ref_sink (g_variant_new_from_data (G_VARIANT_TYPE_VARDICT,
+          copy, size, FALSE, g_free, copy));
   if (!g_variant_is_normal_form (dict))
     g_clear_pointer (&dict, g_variant_unref);
   return dict;

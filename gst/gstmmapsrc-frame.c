@@ -18,41 +18,39 @@
 
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
-/* The payload in memory of our own, so that the producer gets its block back at once. */
-static void
-gst_mmap_src_append_copy (GstMmapSrc * self, const MmapItem * item,
-    GstBuffer * buffer)
+/* A buffer with the payload in memory of our own, so that the producer gets its block back at once. NULL if there is no memory: how much is
+ * the producer's word. */
+static GstBuffer *
+gst_mmap_src_copy (GstMmapSrc * self, const MmapItem * item)
 {
   gsize size = item->descriptor.size;
-  GstMemory *memory = gst_allocator_alloc (NULL, size, NULL);
-  GstMapInfo map;
+  gpointer copy = g_try_malloc (size);
 
-  if (gst_memory_map (memory, &map, GST_MAP_WRITE)) {
-    memcpy (map.data, item->data, size);
-    gst_memory_unmap (memory, &map);
-  }
-  gst_buffer_append_memory (buffer, memory);
+  if (!copy)
+    return NULL;
+  memcpy (copy, item->data, size);
   mmap_consumer_link_release (item->link, item->descriptor.id, size);
   __atomic_fetch_add (&self->copied, 1, __ATOMIC_RELAXED);
+  return gst_buffer_new_wrapped (copy, size);
 }
 
 /* A buffer with the payload. */
 static GstBuffer *
 gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item)
 {
-  GstBuffer *buffer;
+  GstBuffer *buffer = NULL;
 
-  if (item->descriptor.size > 0 && !item->should_copy) {
-    gst_mmap_item_pool_fill (self->pool, self->next, item);
-    return g_steal_pointer (&self->next);
-  }
-  buffer = gst_buffer_new ();
-  if (item->descriptor.size == 0)
+  if (item->descriptor.size == 0) {
     mmap_consumer_link_release (item->link, item->descriptor.id, 0);
-  else
-    /* Downstream holds so much that the producer may run out of blocks. */
-    gst_mmap_src_append_copy (self, item, buffer);
-  return buffer;
+    return gst_buffer_new ();
+  }
+  /* Downstream holds so much that the producer may run out of blocks. */
+  if (item->should_copy)
+    buffer = gst_mmap_src_copy (self, item);
+  if (buffer)
+    return buffer;
+  gst_mmap_item_pool_fill (self->pool, self->next, item);
+  return g_steal_pointer (&self->next);
 }
 
 /* Copies the picture into the layout that its caps stand for, for a downstream that doesn't know GstVideoMeta. */

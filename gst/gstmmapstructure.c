@@ -271,13 +271,28 @@ describe_buffer (const GValue * value, guint depth)
   return variant;
 }
 
+/* NULL if there is no memory, or nothing to be copied: how much is the other side's word. */
+static gpointer
+copy_bytes (gconstpointer data, gsize size)
+{
+  gpointer copy = g_try_malloc (size);
+
+  if (copy)
+    memcpy (copy, data, size);
+  return copy;
+}
+
 static gboolean
 restore_buffer (GVariant * variant, GValue * value, guint depth)
 {
   gsize size;
   gconstpointer data = g_variant_get_fixed_array (variant, &size, 1);
+  gpointer copy = copy_bytes (data, size);
 
-  gst_value_take_buffer (value, gst_buffer_new_memdup (data, size));
+  if (size > 0 && !copy)
+    return FALSE;
+  gst_value_take_buffer (value, copy ? gst_buffer_new_wrapped (copy, size) :
+      gst_buffer_new ());
   return TRUE;
 }
 
@@ -295,9 +310,12 @@ restore_bytes (GVariant * variant, GValue * value, guint depth)
 {
   gsize size;
   gconstpointer data = g_variant_get_fixed_array (variant, &size, 1);
+  gpointer copy = copy_bytes (data, size);
 
+  if (size > 0 && !copy)
+    return FALSE;
   /* Not g_variant_get_data_as_bytes(): it would keep all that was sent. */
-  g_value_take_boxed (value, g_bytes_new (data, size));
+  g_value_take_boxed (value, g_bytes_new_take (copy, size));
   return TRUE;
 }
 

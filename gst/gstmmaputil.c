@@ -25,6 +25,7 @@ resource_error (MmapError code)
     case MMAP_ERROR_IN_USE:
     case MMAP_ERROR_LIMIT:
       return GST_RESOURCE_ERROR_BUSY;
+    case MMAP_ERROR_NO_RESOURCES:
     case MMAP_ERROR_NO_SPACE:
     case MMAP_ERROR_TOO_SMALL:
       return GST_RESOURCE_ERROR_NO_SPACE_LEFT;

@@ -109,7 +109,7 @@ socket_new (GError ** error)
   if (socket)
     g_socket_set_blocking (socket, FALSE);
   else
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
         "Can't make a socket: %s", cause->message);
   return socket;
 }
@@ -132,7 +132,7 @@ set_path_error (GError ** error, const char *address, const char *verb,
         "and %s, or choose another socket-path", verb, address,
         (guint) geteuid (), directory);
   else
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
         "Can't %s the socket %s: %s", verb, address, cause->message);
 }
 
@@ -342,8 +342,8 @@ listener_listen (MmapListener * listener, GError ** error)
   g_socket_set_listen_backlog (listener->socket, MMAP_MAX_LINKS);
   if (g_socket_listen (listener->socket, &cause))
     return TRUE;
-  g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "Can't listen: %s",
-      cause->message);
+  g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
+      "Can't listen: %s", cause->message);
   return FALSE;
 }
 

@@ -288,8 +288,8 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
           g_socket_get_fd (consumer->socket), SLEEP_SOCKET)
       || !mmap_sleeper_add_fd (&link->sleeper,
           mmap_alarm_get_fd (consumer->alarm), SLEEP_ALARM)) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "epoll_ctl: %s",
-        g_strerror (errno));
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "epoll_ctl: %s", g_strerror (errno));
     mmap_link_free (link);
     return FALSE;
   }
@@ -524,8 +524,14 @@ mmap_consumer_connect (MmapConsumer * consumer, GError ** error)
       more = consumer->state == CONSUMER_SEARCHING ?
           try_search (consumer, &cause) : try_greet (consumer, &cause);
 
+    if (cause && mmap_consumer_try_again (consumer, cause)) {
+      g_clear_error (&cause);
+      continue;
+    }
     if (!more && !cause)
       mmap_consumer_give_up (consumer, &cause);
+    if (consumer->state == CONSUMER_UP)
+      consumer->lacking = 0;
     if (!more || consumer->state == CONSUMER_UP)
       consumer->waited_us = 0;
     if (!more) {

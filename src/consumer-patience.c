@@ -13,6 +13,11 @@
 /* A producer that was found has this time to come up with an offer, whatever the timeout is: chosen, as long as it gives a consumer. */
 #define OFFER_TIMEOUT_US (5 * G_USEC_PER_SEC)
 
+/* Descriptors, threads or memory that lack may come back: so long and so often it is tried. Chosen: longer than a peak, and short enough for
+ * whoever waits for an error. */
+#define RESOURCES_TIMEOUT_US (5 * G_USEC_PER_SEC)
+#define RESOURCES_INTERVAL_US 50000
+
 void
 mmap_consumer_set_reconnect_timeout (MmapConsumer * consumer, gint64 timeout_ns)
 {
@@ -81,4 +86,27 @@ mmap_consumer_give_up (MmapConsumer * consumer, GError ** error)
         "there%s, or wait longer", other ? "other " : "",
         address ? address : "the default socket", waited,
         address && address[0] == '@' ? " in the same network namespace" : "");
+}
+
+gboolean
+mmap_consumer_try_again (MmapConsumer * consumer, const GError * cause)
+{
+  gint64 now = g_get_monotonic_time ();
+
+  /* An offer through the application's channel doesn't come twice. */
+  if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES)
+      || consumer->is_carried)
+    return FALSE;
+  if (consumer->lacking == 0)
+    consumer->lacking = now;
+  if (consumer->socket)
+    mmap_message_send_refusal (consumer->socket, cause);
+  mmap_consumer_disconnect (consumer);
+  if (now - consumer->lacking > RESOURCES_TIMEOUT_US
+      || mmap_consumer_get_wait_left (consumer) == 0) {
+    consumer->lacking = 0;
+    return FALSE;
+  }
+  mmap_consumer_wait_for (consumer, -1, RESOURCES_INTERVAL_US);
+  return TRUE;
 }

@@ -74,6 +74,7 @@ struct _MmapConsumer
   guint64 sequence;
   guint vain;                   /* sleeps in turn that ended with nothing new */
   guint32 number;               /* of the last frame, as its descriptor counts */
+  gint64 lacking;               /* monotonic microseconds: since when there were no resources for a link; 0: there were */
   gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */
   gint64 waited_us;             /* before the pause */
   gint64 greeted;               /* monotonic microseconds: when a producer was found, or looked at again after a pause */
@@ -125,6 +126,11 @@ gint64 mmap_consumer_get_wait_left (MmapConsumer * consumer);
 
 /* MMAP_ERROR_NOT_FOUND: nobody came; MMAP_ERROR_TIMEOUT: somebody did, but there is no link. */
 void mmap_consumer_give_up (MmapConsumer * consumer, GError ** error);
+
+/* After the handshake, or the search, has failed with @cause: whether that was for lack of resources, and it is to be tried again. Then the
+ * producer was told, and some time has passed. */
+gboolean mmap_consumer_try_again (MmapConsumer * consumer,
+    const GError * cause);
 
 /* Sleeps on descriptors of this process's own: until @fd (-1: none) is readable, or @timeout_us have passed. FALSE if cancelled. */
 gboolean mmap_consumer_wait_for (MmapConsumer * consumer, int fd,

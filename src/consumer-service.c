@@ -204,7 +204,7 @@ mmap_consumer_start (MmapConsumer * consumer,
       consumer, &cause);
   g_mutex_unlock (&consumer->lock);
   if (cause)
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
         "Can't start a thread to listen to the producer: %s", cause->message);
   return !cause;
 }

@@ -35,7 +35,8 @@ mmap_consumer_new (const char *address, GError ** error)
   consumer->service_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
   consumer->alarm = mmap_alarm_new ();
   if (consumer->cancel_fd < 0 || consumer->service_fd < 0 || !consumer->alarm) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "The consumer has no descriptors left (ulimit -n): %s",
         g_strerror (errno));
     mmap_consumer_free (consumer);
     return NULL;
@@ -202,7 +203,8 @@ renew_alarm_locked (MmapConsumer * consumer)
 {
   MmapAlarm *fresh;
 
-  if (!mmap_alarm_is_rung (consumer->alarm))
+  /* It has none if it could not be made. */
+  if (!consumer->alarm || !mmap_alarm_is_rung (consumer->alarm))
     return;
   fresh = mmap_alarm_new ();
   /* Without one, the old one says the same again. */

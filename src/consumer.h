@@ -95,7 +95,7 @@ typedef struct
 } MmapConsumerCallbacks;
 
 /* @address: (nullable): see mmap_listener_new(); MMAP_ADDRESS_NONE: there is mmap_consumer_accept_offer()
- * Returns: (transfer full): or %NULL with MMAP_ERROR_FAILED. Doesn't connect. */
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_RESOURCES. Doesn't connect. */
 MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
 
 /* Whose producers are trusted, of those that are found from now on. Without this call: those of the user of this process, and root's. An

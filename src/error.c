@@ -8,6 +8,9 @@
  */
 #include "error.h"
 
+#include <errno.h>
+#include <gio/gio.h>
+
 static const char *const error_names[] = {
   [MMAP_ERROR_FAILED] = "failed",
   [MMAP_ERROR_NO_DIRECTORY] = "no-directory",
@@ -36,6 +39,7 @@ static const char *const error_names[] = {
   [MMAP_ERROR_LIMIT] = "limit",
   [MMAP_ERROR_NOT_NEGOTIATED] = "not-negotiated",
   [MMAP_ERROR_TRUNCATED] = "truncated",
+  [MMAP_ERROR_NO_RESOURCES] = "no-resources",
   [MMAP_ERROR_USER] = "user",
   [MMAP_ERROR_SETTING] = "setting",
   [MMAP_ERROR_UNSAFE_PATH] = "unsafe-path",
@@ -55,4 +59,38 @@ mmap_error_get_name (MmapError code)
   if ((guint) code >= MMAP_N_ERRORS)
     return "unknown";
   return error_names[code];
+}
+
+MmapError
+mmap_error_from_errno (int errnum)
+{
+  switch (errnum) {
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case ENOBUFS:
+    case ENOSPC:               /* epoll_ctl(2) */
+    case EAGAIN:               /* threads */
+    case ETOOMANYREFS:         /* descriptors in messages that nobody has read */
+      return MMAP_ERROR_NO_RESOURCES;
+    default:
+      return MMAP_ERROR_FAILED;
+  }
+}
+
+MmapError
+mmap_error_from_glib (const GError * error)
+{
+  /* GIO has no codes for these: their text is all that is left of them. */
+  static const int without_code[] = { ENOMEM, ENOBUFS, ETOOMANYREFS };
+  guint i;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES)
+      || g_error_matches (error, G_IO_ERROR, G_IO_ERROR_NO_SPACE)
+      || g_error_matches (error, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN))
+    return MMAP_ERROR_NO_RESOURCES;
+  for (i = 0; i < G_N_ELEMENTS (without_code); i++)
+    if (g_str_has_suffix (error->message, g_strerror (without_code[i])))
+      return MMAP_ERROR_NO_RESOURCES;
+  return MMAP_ERROR_FAILED;
 }

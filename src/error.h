@@ -50,6 +50,7 @@ typedef enum
   MMAP_ERROR_USER,              /* the other side is run by a user who isn't allowed */
   MMAP_ERROR_SETTING,           /* a setting that makes no sense, or none with the others */
   MMAP_ERROR_UNSAFE_PATH,       /* users who aren't trusted could put something else at the path */
+  MMAP_ERROR_NO_RESOURCES,      /* this process, or the system, has no descriptors, threads or memory left: later there may be some */
   MMAP_N_ERRORS
 } MmapError;
 
@@ -60,5 +61,16 @@ typedef enum
  * Returns: (transfer none): the name that stands in statistics and messages, such as "token-index"
  */
 const char *mmap_error_get_name (MmapError code);
+
+/**
+ * mmap_error_from_errno:
+ * @errnum: what a system call that needs nothing but resources failed with
+ *
+ * Returns: MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED
+ */
+MmapError mmap_error_from_errno (int errnum);
+
+/* The same for what GLib made of it. */
+MmapError mmap_error_from_glib (const GError * error);
 
 G_END_DECLS

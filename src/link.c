@@ -16,11 +16,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* From errno. */
 static gboolean
-fail (GError ** error, MmapError code, const char *what)
+fail (GError ** error, const char *what)
 {
-  g_set_error (error, MMAP_ERROR, code, "Can't make a link: %s: %s", what,
-      g_strerror (errno));
+  g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+      "Can't make a link: %s: %s", what, g_strerror (errno));
   return FALSE;
 }
 
@@ -31,7 +32,7 @@ link_map (MmapLink * link, GError ** error)
       MAP_SHARED | MAP_POPULATE, link->fd, 0);
 
   if (area == MAP_FAILED)
-    return fail (error, MMAP_ERROR_FAILED, "mmap");
+    return fail (error, "mmap");
   link->area = area;
   return TRUE;
 }
@@ -63,9 +64,9 @@ static gboolean
 link_init_wakeups (MmapLink * link, int wake_fd, guint32 * own_word,
     guint32 * other_word, GError ** error)
 {
-  link->peer_fd = mmap_wake_fd_watch (wake_fd);
+  link->peer_fd = wake_fd < 0 ? -1 : mmap_wake_fd_watch (wake_fd);
   if (link->peer_fd < 0)
-    return fail (error, MMAP_ERROR_FAILED, "eventfd and epoll");
+    return fail (error, "eventfd and epoll");
   link->sleeper.word = own_word;
   link->sleeper.fd = link->sleep_fd;
   link->waker.word = other_word;
@@ -92,13 +93,13 @@ link_create_memory (MmapLink * link, GError ** error)
 {
   link->fd = memfd_create ("gst-mmap-link", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (link->fd < 0)
-    return fail (error, MMAP_ERROR_FAILED, "memfd_create");
+    return fail (error, "memfd_create");
   /* Reserved now, so that a lack of memory is an error here and not a SIGBUS later. */
   if (fallocate (link->fd, 0, 0, sizeof (MmapLinkArea)) < 0)
-    return fail (error, MMAP_ERROR_NO_SPACE, "fallocate");
+    return fail (error, "fallocate");
   if (fcntl (link->fd, F_ADD_SEALS,
           F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-    return fail (error, MMAP_ERROR_FAILED, "F_ADD_SEALS");
+    return fail (error, "F_ADD_SEALS");
   return link_map (link, error);
 }
 
@@ -140,7 +141,7 @@ link_check_memory (MmapLink * link, GError ** error)
     return FALSE;
   }
   if (fstat (link->fd, &st) < 0)
-    return fail (error, MMAP_ERROR_FAILED, "fstat");
+    return fail (error, "fstat");
   if (st.st_size != sizeof (MmapLinkArea)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
         "The link's memory has %" G_GINT64_FORMAT " bytes, expected %"

@@ -37,14 +37,14 @@ typedef struct
 
 /* Producer: makes a link in a memfd, sealed against shrinking and growing, and what wakes the consumer.
  * @wake_fd: the producer's, from mmap_wake_fd_new()
- * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED */
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
 MmapLink *mmap_link_new (guint64 session, guint32 link_id, int wake_fd,
     GError ** error);
 
 /* Consumer: maps the link that a producer offers.
  * @fd, @sleep_fd: (transfer full): closed on failure, too
  * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (a descriptor is -1: it was not sent; or @sleep_fd is no epoll descriptor), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
- *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT or MMAP_ERROR_FAILED */
+ *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT, MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
 MmapLink *mmap_link_open (int fd, int sleep_fd, guint64 session,
     GError ** error);
 

@@ -59,7 +59,7 @@ mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
 
     for (i = 0; i < n_fds; i++)
       if (g_unix_fd_list_append (list, fds[i], &cause) < 0) {
-        g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+        g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
             "Can't pass a descriptor: %s", cause->message);
         return FALSE;
       }
@@ -69,13 +69,15 @@ mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
   /* Whether the socket itself would block may be the other side's choice: of a pair it made both ends. */
   if (g_socket_send_message (socket, NULL, vectors, 2, &control,
           control ? 1 : 0, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, &cause) < 0) {
-    gboolean full = g_error_matches (cause, G_IO_ERROR,
-        G_IO_ERROR_WOULD_BLOCK);
-
-    g_set_error (error, MMAP_ERROR,
-        full ? MMAP_ERROR_LIMIT : MMAP_ERROR_CLOSED, "The other side %s: %s",
-        full ? "does not read its messages" : "can't be reached",
-        cause->message);
+    if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+          "The other side does not read its messages: %s", cause->message);
+    else if (mmap_error_from_glib (cause) == MMAP_ERROR_NO_RESOURCES)
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES,
+          "A message can't be sent: %s", cause->message);
+    else
+      g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+          "The other side can't be reached: %s", cause->message);
     return FALSE;
   }
   return TRUE;
@@ -119,13 +121,27 @@ message_collect_fds (MmapMessage * message, struct msghdr *packet)
   }
 }
 
+/* Of a body: its size is the other side's. */
+typedef struct
+{
+  guint64 size;                 /* what follows is aligned for GVariant */
+  guint8 data[];
+} Copy;
+
 static void
 wipe_and_free (gpointer data)
 {
-  GByteArray *copy = data;
+  Copy *copy = data;
 
-  explicit_bzero (copy->data, copy->len);
-  g_byte_array_unref (copy);
+  explicit_bzero (copy->data, copy->size);
+  g_free (copy);
+}
+
+static void
+set_no_memory (GError ** error)
+{
+  g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES,
+      "There is no memory for a message");
 }
 
 /* One recvmsg(2). Not GSocket's: that asks every class of control messages in the process to make sense of the descriptors, and
@@ -172,8 +188,9 @@ message_read (GSocket * socket, guint8 * data, gsize size,
     n = message_read_once (socket, data, size, message, flags);
   if (n < 0)
     g_set_error_literal (error, MMAP_ERROR,
-        errno == EAGAIN ? MMAP_ERROR_NOT_FOUND : MMAP_ERROR_CLOSED,
-        g_strerror (errno));
+        errno == EAGAIN ? MMAP_ERROR_NOT_FOUND :
+        mmap_error_from_errno (errno) == MMAP_ERROR_NO_RESOURCES ?
+        MMAP_ERROR_NO_RESOURCES : MMAP_ERROR_CLOSED, g_strerror (errno));
   return n;
 }
 
@@ -184,7 +201,7 @@ message_parse (MmapMessage * message, const guint8 * data, gsize size,
   g_autoptr (GVariant) body = NULL;
   g_autoptr (GBytes) bytes = NULL;
   MessageHeader header;
-  GByteArray *copy;
+  Copy *copy;
 
   if (size < sizeof header)
     goto malformed;
@@ -201,10 +218,15 @@ message_parse (MmapMessage * message, const guint8 * data, gsize size,
     goto malformed;
 
   /* A copy, so that it is aligned; wiped with the body, since it may hold a token. */
-  copy = g_byte_array_sized_new (header.size + 1);
-  g_byte_array_append (copy, data + sizeof header, header.size);
-  bytes = g_bytes_new_with_free_func (copy->data, copy->len, wipe_and_free,
-      copy);
+  copy = g_try_malloc (sizeof (Copy) + header.size);
+  if (!copy) {
+    set_no_memory (error);
+    return FALSE;
+  }
+  copy->size = header.size;
+  memcpy (copy->data, data + sizeof header, header.size);
+  bytes = g_bytes_new_with_free_func (copy->data, header.size,
+      wipe_and_free, copy);
   body = g_variant_ref_sink (g_variant_new_from_bytes (G_VARIANT_TYPE_VARDICT,
           bytes, FALSE));
   if (!g_variant_is_normal_form (body))
@@ -224,21 +246,31 @@ gboolean
 mmap_message_receive (GSocket * socket, MmapMessage * message, GError ** error)
 {
   gsize size = MMAP_CAPABILITIES_MAX_BYTES + sizeof (MessageHeader);
-  g_autofree guint8 *data = g_malloc (size);
+  g_autofree guint8 *data = g_try_malloc (size);
   int flags = 0;
   gssize n;
 
   memset (message, 0, sizeof *message);
+  if (!data) {
+    set_no_memory (error);
+    return FALSE;
+  }
   n = message_read (socket, data, size, message, &flags, error);
   if (n == 0)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
         "The other side has closed the connection");
   if (n <= 0)
     goto failed;
-  if (flags & (MSG_TRUNC | MSG_CTRUNC)) {
+  if (flags & MSG_TRUNC) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
         "The other side sent a message of more than %" G_GSIZE_FORMAT
-        " bytes, or more descriptors than this process may open", size);
+        " bytes", size);
+    goto failed;
+  }
+  if (flags & MSG_CTRUNC) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES,
+        "The other side sent more descriptors than this process may open: "
+        "close some, or raise its limit (ulimit -n)");
     goto failed;
   }
   if (!message_parse (message, data, n, error))

@@ -552,8 +552,8 @@ mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
   MmapPeer peer;
 
   if (!socket) {
-    /* The listener stays readable: don't spin until there are descriptors again. */
-    if (g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_TOO_MANY_OPEN_FILES))
+    /* The listener stays readable: don't spin until there are descriptors, or memory, again. */
+    if (!g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
       g_usleep (ACCEPT_AGAIN_US);
     return G_SOURCE_CONTINUE;
   }
@@ -581,13 +581,14 @@ new_socket_pair (int *consumer_fd, GError ** error)
   int fds[2];
 
   if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "socketpair: %s",
-        g_strerror (errno));
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "socketpair: %s", g_strerror (errno));
     return NULL;
   }
   socket = g_socket_new_from_fd (fds[0], &cause);
   if (!socket) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "%s", cause->message);
+    g_set_error_literal (error, MMAP_ERROR, mmap_error_from_glib (cause),
+        cause->message);
     close (fds[0]);
     close (fds[1]);
     return NULL;
@@ -606,7 +607,7 @@ dup_fds (int *fds, guint n, GError ** error)
     int fd = fcntl (fds[i], F_DUPFD_CLOEXEC, 0);
 
     if (fd < 0) {
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+      g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
           "Can't copy a descriptor: %s", g_strerror (errno));
       while (i > 0)
         close (fds[--i]);

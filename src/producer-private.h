@@ -261,10 +261,14 @@ void mmap_arena_unref_locked (MmapArena * arena);
 
 /* producer-reserve.c */
 
-/* Starts to reserve what is left of the current region, @first bytes at once. Returns: (nullable): an earlier reserver, to be ended
- * without the lock. */
+/* Starts to reserve what is left of the current region, @first bytes at once.
+ * @without_thread: (out): set to %TRUE if the system had no thread for it: mmap_producer_reserve_all() is to be called
+ * Returns: (nullable): an earlier reserver, to be ended without the lock */
 MmapReserver *mmap_producer_start_reserver_locked (MmapProducer * producer,
-    guint64 first);
+    guint64 first, gboolean * without_thread);
+
+/* Reserves what is left of the current region, in this thread. Without the lock. */
+void mmap_producer_reserve_all (MmapProducer * producer);
 
 /* Somebody found no room. */
 void mmap_producer_want_memory_locked (MmapProducer * producer);

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A region is offered as soon as the memory of tokens and events is reserved. A thread reserves that of the first frame, meanwhile, and
- * then the rest, piece by piece, and ends. No block lies in a piece that is not reserved yet. Started and ended by whoever replaces the
+ * then the rest, piece by piece, and ends; if there is no thread, the caller does all of it first. No block lies in a piece that is not reserved yet. Started and ended by whoever replaces the
  * region, or closes the producer.
  */
 #include "producer-private.h"
@@ -45,13 +45,25 @@ reserver_wait (MmapReserver * reserver)
 }
 
 static void
-reserver_fail (MmapReserver * reserver, const GError * error)
+reserve_fail (MmapProducer * producer, MmapArena * arena, const GError * error)
 {
-  MmapProducer *producer = reserver->producer;
-
   mmap_producer_fail (producer, error);
   g_mutex_lock (&producer->lock);
-  reserver->arena->unreserved = 0;
+  arena->unreserved = 0;
+  mmap_producer_unlock (producer);
+}
+
+/* What was reserved becomes blocks. */
+static void
+extend (MmapProducer * producer, MmapArena * arena, MmapReserver * reserver)
+{
+  g_mutex_lock (&producer->lock);
+  mmap_arena_extend_locked (arena);
+  /* Who still finds no room says so again. */
+  if (reserver)
+    reserver->wanted = FALSE;
+  mmap_producer_touch_locked (producer);
+  producer->extended = producer->serial;
   mmap_producer_unlock (producer);
 }
 
@@ -68,16 +80,10 @@ reserver_step (MmapReserver * reserver, guint64 bytes)
   if (!mmap_region_reserve_more (region, bytes, &error)) {
     /* Nobody misses the memory of a region that goes. */
     if (!g_atomic_int_get (&reserver->stop))
-      reserver_fail (reserver, error);
+      reserve_fail (producer, reserver->arena, error);
     return FALSE;
   }
-  g_mutex_lock (&producer->lock);
-  mmap_arena_extend_locked (reserver->arena);
-  /* Who still finds no room says so again. */
-  reserver->wanted = FALSE;
-  mmap_producer_touch_locked (producer);
-  producer->extended = producer->serial;
-  mmap_producer_unlock (producer);
+  extend (producer, reserver->arena, reserver);
   return region->reserved < region->size;
 }
 
@@ -99,7 +105,8 @@ reserver_run (gpointer data)
 }
 
 MmapReserver *
-mmap_producer_start_reserver_locked (MmapProducer * producer, guint64 first)
+mmap_producer_start_reserver_locked (MmapProducer * producer, guint64 first,
+    gboolean * without_thread)
 {
   MmapReserver *old = g_steal_pointer (&producer->reserver);
   MmapReserver *reserver;
@@ -113,9 +120,67 @@ mmap_producer_start_reserver_locked (MmapProducer * producer, guint64 first)
   reserver->arena->ref_count++;
   reserver->first = MIN (first, reserver->arena->capacity)
       + reserver->arena->control_end + MMAP_BLOCK_ALIGN_BYTES;
-  reserver->thread = g_thread_new ("mmap-reserve", reserver_run, reserver);
-  producer->reserver = reserver;
+  /* It doesn't look at the producer before it has the lock. */
+  reserver->thread =
+      g_thread_try_new ("mmap-reserve", reserver_run, reserver, NULL);
+  if (reserver->thread) {
+    producer->reserver = reserver;
+  } else {
+    *without_thread = TRUE;
+    reserver->arena->ref_count--;
+    g_cond_clear (&reserver->cond);
+    g_free (reserver);
+  }
   return old;
+}
+
+/* The arena of the current region, if some of it is to be reserved. A reference is the caller's. */
+static MmapArena *
+dup_unreserved_arena (MmapProducer * producer)
+{
+  MmapArena *arena;
+
+  g_mutex_lock (&producer->lock);
+  arena = producer->arena;
+  if (arena && arena->unreserved > 0 && !producer->reserver)
+    arena->ref_count++;
+  else
+    arena = NULL;
+  g_mutex_unlock (&producer->lock);
+  return arena;
+}
+
+static gboolean
+is_current (MmapProducer * producer, const MmapArena * arena)
+{
+  gboolean current;
+
+  g_mutex_lock (&producer->lock);
+  current = producer->arena == arena;
+  g_mutex_unlock (&producer->lock);
+  return current;
+}
+
+void
+mmap_producer_reserve_all (MmapProducer * producer)
+{
+  MmapArena *arena = dup_unreserved_arena (producer);
+  g_autoptr (GError) error = NULL;
+
+  if (!arena)
+    return;
+  /* Nobody misses the memory of a region that goes. */
+  while (arena->region->reserved < arena->region->size
+      && is_current (producer, arena)) {
+    if (!mmap_region_reserve_more (arena->region, PIECE_BYTES, &error)) {
+      reserve_fail (producer, arena, error);
+      break;
+    }
+    extend (producer, arena, NULL);
+  }
+  g_mutex_lock (&producer->lock);
+  mmap_arena_unref_locked (arena);
+  mmap_producer_unlock (producer);
 }
 
 void

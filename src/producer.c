@@ -16,6 +16,39 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* GLib ends the process if it finds no descriptor for a context. */
+static gboolean
+context_can_be_made (void)
+{
+  int first = mmap_wake_fd_new (), second = mmap_wake_fd_new ();
+  int errnum = errno;
+
+  if (first >= 0)
+    close (first);
+  if (second >= 0)
+    close (second);
+  errno = errnum;
+  return first >= 0 && second >= 0;
+}
+
+/* FALSE with errno. */
+static gboolean
+open_descriptors (MmapProducer * producer)
+{
+  producer->wake_fd = mmap_wake_fd_new ();
+  if (producer->wake_fd < 0)
+    return FALSE;
+  producer->consumers_fd = mmap_wake_fd_new ();
+  if (producer->consumers_fd < 0)
+    return FALSE;
+  producer->alarm = mmap_alarm_new ();
+  if (!producer->alarm || !context_can_be_made ())
+    return FALSE;
+  producer->context = g_main_context_new ();
+  producer->loop = g_main_loop_new (producer->context, FALSE);
+  return TRUE;
+}
+
 MmapProducer *
 mmap_producer_new (const char *address, const char *file, guint token_bytes,
     GError ** error)
@@ -55,9 +88,7 @@ mmap_producer_new_shared (const char *address, const char *file,
   g_mutex_init (&producer->lock);
   mmap_spin_set_time (&producer->spin, MMAP_SPIN_ADAPTIVE);
   g_cond_init (&producer->cond);
-  producer->wake_fd = mmap_wake_fd_new ();
-  producer->consumers_fd = mmap_wake_fd_new ();
-  producer->alarm = mmap_alarm_new ();
+  producer->wake_fd = producer->consumers_fd = -1;
   producer->listener = listener;
   producer->mode = *mode;
   producer->allowed = mmap_users_new (NULL, NULL);
@@ -73,10 +104,9 @@ mmap_producer_new_shared (const char *address, const char *file,
       g_array_new (FALSE, FALSE, sizeof (MmapNotification));
   producer->kept = g_ptr_array_new ();
   g_queue_init (&producer->reports);
-  producer->context = g_main_context_new ();
-  producer->loop = g_main_loop_new (producer->context, FALSE);
-  if (producer->wake_fd < 0 || producer->consumers_fd < 0 || !producer->alarm) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "eventfd: %s",
+  if (!open_descriptors (producer)) {
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "The producer has no descriptors left (ulimit -n): %s",
         g_strerror (errno));
     mmap_producer_close (producer);
     mmap_producer_unref (producer);
@@ -174,7 +204,7 @@ mmap_producer_start (MmapProducer * producer, GError ** error)
   producer->thread = g_thread_try_new ("mmap-service", service_thread, producer,
       &cause);
   if (!producer->thread)
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
         "Can't start a thread to serve consumers: %s", cause->message);
   return producer->thread != NULL;
 }
@@ -239,8 +269,8 @@ mmap_producer_unref (MmapProducer * producer)
   if (!g_atomic_int_dec_and_test (&producer->ref_count))
     return;
 
-  g_main_loop_unref (producer->loop);
-  g_main_context_unref (producer->context);
+  g_clear_pointer (&producer->loop, g_main_loop_unref);
+  g_clear_pointer (&producer->context, g_main_context_unref);
   mmap_producer_clear_reports (producer);
   g_ptr_array_unref (producer->kept);
   g_array_unref (producer->publications);
@@ -383,7 +413,7 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
     guint64 first, const char *media, GError ** error)
 {
   MmapReserver *reserver = NULL;
-  gboolean taken = FALSE;
+  gboolean taken = FALSE, without_thread = FALSE;
   MmapRegion *region;
 
   if (producer->closed) {
@@ -402,9 +432,12 @@ mmap_producer_set_region (MmapProducer * producer, guint64 size,
     taken = producer_take_region_locked (producer, region, media, error);
   /* Of the new one; of the old one, if nothing has changed. */
   if (!producer->closed)
-    reserver = mmap_producer_start_reserver_locked (producer, first);
+    reserver = mmap_producer_start_reserver_locked (producer, first,
+        &without_thread);
   mmap_producer_unlock (producer);
   mmap_producer_end_reserver (producer, reserver);
+  if (without_thread)
+    mmap_producer_reserve_all (producer);
   return taken;
 }
 

@@ -206,7 +206,7 @@ void mmap_producer_set_callbacks (MmapProducer * producer,
  * @users: (transfer full) */
 void mmap_producer_set_allowed (MmapProducer * producer, MmapUsers * users);
 
-/* Starts the service thread. FALSE with MMAP_ERROR_FAILED. */
+/* Starts the service thread. FALSE with MMAP_ERROR_NO_RESOURCES. */
 gboolean mmap_producer_start (MmapProducer * producer, GError ** error);
 
 /* Ends all links, removes socket and file, ends the service thread; after this no callback runs and every wait ends.

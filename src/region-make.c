@@ -135,7 +135,7 @@ mmap_region_begin_memfd (guint64 size, guint64 at_once, guint64 session,
     return NULL;
   fd = memfd_create ("gst-mmap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
         "Can't make a memfd: %s", g_strerror (errno));
     return NULL;
   }
@@ -195,8 +195,8 @@ mmap_region_set_path_error (GError ** error, int errnum, const char *path)
           path);
       break;
     default:
-      g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED, "%s: %s", path,
-          g_strerror (errnum));
+      g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errnum), "%s: %s",
+          path, g_strerror (errnum));
       break;
   }
   g_free (directory);
@@ -476,9 +476,11 @@ mmap_region_lock (MmapRegion * region, GError ** error)
 void
 mmap_region_unlink (MmapRegion * region)
 {
-  struct stat st;
+  const struct stat st = {.st_dev = region->path_device,.st_ino =
+        region->path_inode
+  };
 
-  if (region->path_inode == 0 || fstat (region->fd, &st) < 0)
+  if (region->path_inode == 0)
     return;
   if (mmap_lock_names_file (region->path, &st) && unlink (region->path) < 0)
     g_warning ("%s: can't be removed: %s", region->path, g_strerror (errno));

@@ -182,8 +182,8 @@ mmap_region_reserve_more (MmapRegion * region, guint64 bytes, GError ** error)
   if (bytes == 0)
     return TRUE;
   /* To reserve would make it longer again, and frames that are gone would read as zeros, with nobody told. */
-  if (region->path != NULL && (fstat (region->fd, &st) < 0
-          || (guint64) st.st_size < region->size)) {
+  if (region->path != NULL && fstat (region->fd, &st) == 0
+      && (guint64) st.st_size < region->size) {
     mmap_region_set_truncated_error (error, region->path);
     return FALSE;
   }

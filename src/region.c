@@ -166,7 +166,12 @@ read_checked (int fd, guint64 expected_size, MmapRegionHeader * header,
 {
   struct stat st;
 
-  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+  if (fstat (fd, &st) < 0) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+        "file can't be looked at: %s", g_strerror (errno));
+    return FALSE;
+  }
+  if (!S_ISREG (st.st_mode)) {
     g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_FILE,
         "file is no regular file, expected a file or a memfd");
     return FALSE;
@@ -235,8 +240,10 @@ map_existing (int fd, guint64 expected_size, gboolean writable,
   base = mmap (NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
       MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
-        "file can't be mapped: %s", g_strerror (errno));
+    g_set_error (error, MMAP_ERROR,
+        errno == ENOMEM ? MMAP_ERROR_NO_RESOURCES : MMAP_ERROR_FILE,
+        "file can't be mapped, %" G_GUINT64_FORMAT " bytes: %s", size,
+        g_strerror (errno));
     return NULL;
   }
   region = g_new0 (MmapRegion, 1);
@@ -312,7 +319,9 @@ open_regular (const char *path, int flags, GError ** error)
   /* O_NONBLOCK: should a FIFO have taken its place, this doesn't wait. */
   fd = open (path, flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0)
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
+    g_set_error (error, MMAP_ERROR,
+        mmap_error_from_errno (errno) == MMAP_ERROR_NO_RESOURCES ?
+        MMAP_ERROR_NO_RESOURCES : MMAP_ERROR_FILE,
         "file %s can't be opened by user %u: %s", path, geteuid (),
         g_strerror (errno));
   return fd;

@@ -132,7 +132,7 @@ set_failed (GError ** error, const MmapSocketLock * lock)
         "There is no room for %s: free some, or choose another socket-path",
         lock->path);
   else
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errnum),
         "Can't listen on the socket %s: %s: %s", lock->address, lock->path,
         g_strerror (errnum));
   return FALSE;
@@ -215,7 +215,7 @@ make_memfd (MmapSocketLock * lock, GError ** error)
   lock->fd = memfd_create (MMAP_SOCKET_MEMFD_NAME, MFD_CLOEXEC);
   if (lock->fd >= 0 && write_record (lock, 0))
     return TRUE;
-  g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+  g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
       "Can't make a memfd that says who listens: %s", g_strerror (errno));
   lock_clear (lock);
   return FALSE;

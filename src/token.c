@@ -10,8 +10,28 @@
 #include "error.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
+
+/* Where getrandom(2) is forbidden. */
+static gboolean
+read_random (guint8 * bytes, gsize n_bytes)
+{
+  int fd = open ("/dev/urandom", O_RDONLY | O_CLOEXEC);
+  gsize done = 0;
+  gssize n = 1;
+
+  if (fd < 0)
+    return FALSE;
+  while (done < n_bytes && (n > 0 || (n < 0 && errno == EINTR))) {
+    n = read (fd, bytes + done, n_bytes - done);
+    done += MAX (n, 0);
+  }
+  close (fd);
+  return done == n_bytes;
+}
 
 static gboolean
 fill_random (guint8 * bytes, gsize n_bytes)
@@ -26,7 +46,7 @@ fill_random (guint8 * bytes, gsize n_bytes)
     if (n < 0 && errno == EINTR)
       continue;
     if (n < 0)
-      return FALSE;
+      return read_random (bytes + done, n_bytes - done);
     done += n;
   }
   return TRUE;

@@ -947,7 +947,7 @@ test_no_thread (void)
   no_threads = TRUE;
   g_assert_false (mmap_consumer_start (scene.consumer, &callbacks, NULL,
           &error));
-  check_error (&error, MMAP_ERROR_FAILED, "no threads left");
+  check_error (&error, MMAP_ERROR_NO_RESOURCES, "no threads left");
   mmap_consumer_set_media (scene.consumer, "a");
   mmap_consumer_ask (scene.consumer);
   mmap_consumer_set_cancelled (scene.consumer, TRUE);
@@ -957,7 +957,7 @@ test_no_thread (void)
   producer = mmap_producer_new (address, NULL, 32, &error);
   g_assert_no_error (error);
   g_assert_false (mmap_producer_start (producer, &error));
-  check_error (&error, MMAP_ERROR_FAILED, "no threads left");
+  check_error (&error, MMAP_ERROR_NO_RESOURCES, "no threads left");
   no_threads = FALSE;
   end_producer (producer);
 }

@@ -781,7 +781,7 @@ without_socketpair (gconstpointer data)
   MmapProducer *producer = make_producer (MMAP_ADDRESS_NONE, MIB);
 
   fail_system_call (SYS_socketpair, 0, 0, EMFILE);
-  refuse_to_offer (producer, MMAP_ERROR_FAILED, "socketpair");
+  refuse_to_offer (producer, MMAP_ERROR_NO_RESOURCES, "socketpair");
   end_producer (producer);
 }
 
@@ -791,7 +791,7 @@ without_dup (gconstpointer data)
   MmapProducer *producer = make_producer (MMAP_ADDRESS_NONE, MIB);
 
   fail_system_call (SYS_fcntl, 1, F_DUPFD_CLOEXEC, EMFILE);
-  refuse_to_offer (producer, MMAP_ERROR_FAILED, "copy a descriptor");
+  refuse_to_offer (producer, MMAP_ERROR_NO_RESOURCES, "copy a descriptor");
   end_producer (producer);
 }
 
@@ -801,7 +801,7 @@ without_memfd (gconstpointer data)
   MmapProducer *producer = make_producer (MMAP_ADDRESS_NONE, MIB);
 
   fail_system_call (SYS_memfd_create, 0, 0, ENOMEM);
-  refuse_to_offer (producer, MMAP_ERROR_FAILED, "memfd_create");
+  refuse_to_offer (producer, MMAP_ERROR_NO_RESOURCES, "memfd_create");
   end_producer (producer);
 }
 

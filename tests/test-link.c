@@ -202,8 +202,8 @@ no_room (gconstpointer data)
   GError *error = NULL;
 
   fail_system_call (SYS_fallocate, 0, 0, ENOSPC);
-  check_refused (mmap_link_new (1, 1, -1, &error), &error, MMAP_ERROR_NO_SPACE,
-      g_strerror (ENOSPC));
+  check_refused (mmap_link_new (1, 1, -1, &error), &error,
+      MMAP_ERROR_NO_RESOURCES, g_strerror (ENOSPC));
 }
 
 /* At each descriptor that it needs, the limit is reached: those that it has are closed. */
@@ -226,7 +226,7 @@ no_descriptors (gconstpointer data)
     g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
     if (link)
       break;
-    check_refused (link, &error, MMAP_ERROR_FAILED, g_strerror (EMFILE));
+    check_refused (link, &error, MMAP_ERROR_NO_RESOURCES, g_strerror (EMFILE));
     g_assert_cmpint (fcntl (next, F_GETFD), ==, -1);
   }
   g_assert_cmpint (more, ==, 2);

@@ -683,7 +683,7 @@ open_without_mapping (gconstpointer data)
 
   init_header (&header);
   fail_system_call (SYS_mmap, 3, MAP_SHARED, ENOMEM);
-  refuse_header (&header, MMAP_ERROR_FILE, "mapped");
+  refuse_header (&header, MMAP_ERROR_NO_RESOURCES, "mapped");
 }
 
 static void
