@@ -62,15 +62,16 @@ mmap_consumer_get_wait_left (MmapConsumer * consumer)
 void
 mmap_consumer_give_up (MmapConsumer * consumer, GError ** error)
 {
-  g_autofree char *address = g_strdup (consumer->address);
+  g_autofree char *address = NULL;
   gdouble waited = (gdouble) (g_get_monotonic_time () - consumer->wait_began)
       / G_USEC_PER_SEC;
   gboolean other = mmap_load_relaxed (&consumer->stats.links) > 0;
 
   if (consumer->is_carried)
     address = g_strdup ("the application's channel");
-  else if (!address)
-    address = mmap_address_get_default (FALSE, NULL);
+  else
+    address = consumer->address ? g_strdup (consumer->address) :
+        mmap_address_get_default (FALSE, NULL);
   if (consumer->state == CONSUMER_GREETED)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TIMEOUT,
         "The producer at %s did not finish the handshake within %.1f s "
