@@ -398,6 +398,25 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
   return FALSE;
 }
 
+/* An offer that was taken back can't be right any more: its token is wiped, its file another one's. What the producer has said since, or that
+ * it has gone, is the error then. */
+static void
+look_behind_locked (MmapConsumer * consumer, GError ** error)
+{
+  g_auto (MmapMessage) message = { 0 };
+  g_autoptr (GError) newer = NULL;
+
+  if (consumer->state != CONSUMER_GREETED || consumer->is_carried)
+    return;
+  if (mmap_message_receive (consumer->socket, &message, &newer)
+      && message.kind == MMAP_MESSAGE_REFUSE)
+    mmap_message_get_refusal (&message, &newer);
+  if (!newer || g_error_matches (newer, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
+    return;
+  g_clear_error (error);
+  g_propagate_error (error, g_steal_pointer (&newer));
+}
+
 static gboolean
 receive_locked (MmapConsumer * consumer, GError ** error)
 {
@@ -410,9 +429,13 @@ receive_locked (MmapConsumer * consumer, GError ** error)
   for (;;) {
     g_auto (MmapMessage) message = { 0 };
 
-    if (!mmap_message_receive (consumer->socket, &message, &cause)
-        || !handle_message (consumer, &message, &cause))
+    if (!mmap_message_receive (consumer->socket, &message, &cause))
       break;
+    if (!handle_message (consumer, &message, &cause)) {
+      if (message.kind == MMAP_MESSAGE_OFFER)
+        look_behind_locked (consumer, &cause);
+      break;
+    }
   }
 
   if (g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))

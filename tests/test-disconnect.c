@@ -591,6 +591,66 @@ test_consumer_stopped (void)
   pipe_free (producer);
 }
 
+/* What a sink in this process may be sent: what the child accepts, once it has said HELLO. */
+static void
+wait_accepts (Harness * producer, gboolean anything)
+{
+  g_autoptr (GstPad) pad = gst_element_get_static_pad (producer->sink, "sink");
+  gboolean any;
+
+  do {
+    g_autoptr (GstCaps) caps = gst_pad_query_caps (pad, NULL);
+
+    any = gst_caps_is_any (caps);
+    g_usleep (1000);
+  } while (any != anything);
+}
+
+static guint64
+get_timeouts (Harness * producer)
+{
+  g_autoptr (GstStructure) stats = NULL, failures = NULL;
+  guint64 n = 0;
+
+  g_object_get (producer->sink, "stats", &stats, NULL);
+  gst_structure_get (stats, "handshake-failures", GST_TYPE_STRUCTURE, &failures,
+      NULL);
+  gst_structure_get_uint64 (failures, "timeout", &n);
+  return n;
+}
+
+/* Killed, then stopped, between HELLO and answer, so long that it is refused: it asks again when it goes on, and fails not. */
+static void
+test_consumer_in_handshake (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Harness *producer = harness_new (path, "wait-for-connection", FALSE, NULL);
+  Child *consumer = NULL;
+  guint i;
+
+  for (i = 0; i < 2; i++) {
+    consumer = child_new ("mmapsrc socket-path=%s ! " HARNESS_CAPS
+        " ! fakesink sync=false", path);
+    wait_accepts (producer, FALSE);
+    if (i == 0) {
+      child_end (consumer, SIGKILL);
+      wait_accepts (producer, TRUE);
+    }
+  }
+  child_stop (consumer);
+  harness_start (producer, HARNESS_CAPS);
+  harness_push_frame (producer, 0);
+  while (get_timeouts (producer) == 0)
+    g_usleep (1000);
+  child_continue (consumer);
+  harness_wait_clients (producer, 1);
+  harness_push_frame (producer, 1);
+  child_end (consumer, SIGKILL);
+  harness_wait_clients (producer, 0);
+  harness_push_frame (producer, 2);
+  harness_free (producer);
+}
+
 /* --- reconnect-timeout --- */
 
 static void
@@ -728,6 +788,8 @@ add_tests (void)
   leak_check_add_test ("/disconnect/producer-stopped-in-handshake",
       test_producer_stopped_in_handshake);
   leak_check_add_test ("/disconnect/consumer-stopped", test_consumer_stopped);
+  leak_check_add_test ("/disconnect/consumer-in-handshake",
+      test_consumer_in_handshake);
   leak_check_add_test ("/disconnect/timeout", test_timeout);
   leak_check_add_test ("/disconnect/application", test_application);
 }

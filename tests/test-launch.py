@@ -342,6 +342,101 @@ class Life(LaunchTest):
         self.assertEqual([stamp - stamps[0] for stamp in stamps], [n * 40_000_000 for n in range(20)])
 
 
+class Disconnects(LaunchTest):
+    """Processes, and whole containers, that end while others use what they share: see test-disconnect.c, too."""
+
+    def container(self, name, pipeline, *options):
+        """A process with namespaces of its own, all of which end with it."""
+        return self.start(name, "unshare", *(options or ("--net", "--pid", "--fork", "--kill-child")),
+                          "gst-launch-1.0", *shlex.split(pipeline))
+
+    SOURCE = "videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120,framerate=100/1"
+
+    def watch(self, socket=None, extra=""):
+        """A consumer that says what it sees."""
+        return self.launch("consumer", f"mmapsrc {self.at(socket)} {extra} ! fakesink silent=false async=false",
+                           options=["-v", "-m"])
+
+    def remove_dead(self):
+        """A producer that was killed can't have removed its socket."""
+        for path in self.directory.glob(self.socket.name + "*"):
+            path.unlink()
+
+    def wait_frames(self, consumer, *alive):
+        """More than there are."""
+        before = consumer.output().count("chain")
+        self.wait_for("more frames arrive", lambda: consumer.output().count("chain") > before + 5, consumer, *alive)
+
+    def wait_said(self, launch, what, times=1):
+        self.wait_for(f"{what}, {times} times", lambda: launch.output().count(what) >= times, launch)
+
+    def test_producer_container(self):
+        consumer = self.watch()
+        for n in range(1, 3):
+            producer = self.container("container", f"{self.SOURCE} ! mmapsink {self.at()}")
+            self.wait_said(consumer, "mmap-connected", n)
+            self.wait_frames(consumer, producer)
+            producer.kill()
+            self.wait_said(consumer, "mmap-disconnected", n)
+        consumer.interrupt()
+        self.remove_dead()
+
+    def test_consumer_container(self):
+        producer = self.live()
+        consumer = self.watch()
+        for _ in range(2):
+            other = self.container("container", f"mmapsrc {self.at()} ! fakesink silent=false")
+            self.wait_frames(consumer, other)
+            other.kill()
+        self.wait_frames(consumer, producer)
+        self.assertEqual(consumer.output().count("mmap-connected"), 1, self.describe())
+        consumer.interrupt()
+        producer.interrupt()
+
+    def test_abstract_socket_of_other_network(self):
+        name = "@" + self.prefix
+        producer = self.container("container", f"{self.SOURCE} ! mmapsink {self.at(name)}")
+        consumer = self.launch("consumer", f"mmapsrc {self.at(name)} reconnect-timeout=200000000 ! fakesink")
+        output = consumer.finish(fails=True)
+        for words in name, "same network namespace", "within 0.", "reason: not-found":
+            self.assertIn(words, output)
+        self.assertTrue(producer.is_running(), self.describe())
+        producer.kill()
+
+    def test_mount_namespace(self):
+        # Its directory is on a file system that nobody else has mounted: it goes with the container.
+        place = self.directory / "inside"
+        place.mkdir()
+        pipeline = shlex.join(["gst-launch-1.0", *shlex.split(f"{self.SOURCE} ! mmapsink {self.at(place / 's')}")])
+        producer = self.start("container", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c",
+                              f"mount -t tmpfs none {place} && exec {pipeline}")
+        children = pathlib.Path(f"/proc/{producer.process.pid}/task/{producer.process.pid}/children")
+        self.wait_for("it has a child", children.read_text, producer)
+        socket = pathlib.Path(f"/proc/{children.read_text().strip()}/root{place}/s")
+        self.wait_for_socket(producer, socket)
+        consumer = self.watch(socket)
+        self.wait_frames(consumer, producer)
+        producer.kill()
+        self.wait_said(consumer, "mmap-disconnected")
+        time.sleep(0.5)
+        self.assertTrue(consumer.is_running(), self.describe())
+        self.assertFalse(socket.parent.exists())
+        self.assertNotIn("ERROR", consumer.interrupt())
+
+    def test_on_disconnect(self):
+        for action, how in ("eos", "eos"), ("error", "error"), ("auto", "eos"):
+            with self.subTest(action=action):
+                producer = self.live()
+                consumer = self.watch(extra=f"on-disconnect={action} is-live={str(action != 'auto').lower()}")
+                self.wait_frames(consumer, producer)
+                producer.kill()
+                output = consumer.finish(fails=how == "error")
+                # gst-launch-1.0 ends with the first error, and doesn't print what came before it.
+                for words in (("action=(string)eos", "Got EOS") if how == "eos" else ("reason: closed",)):
+                    self.assertIn(words, output)
+                self.remove_dead()
+
+
 class Errors(LaunchTest):
     """What goes wrong is said, at once and in words that help."""
 
