@@ -148,10 +148,12 @@ gst_mmap_memory_get_block (GstMemory * memory)
 
   if (memory->parent)
     memory = memory->parent;
-  if (memory->allocator && GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
-    return gst_mmap_block_memory_get_block (memory);
-  if (!memory->allocator || !GST_IS_MMAP_ALLOCATOR (memory->allocator))
+  if (!memory->allocator)
     return NULL;
+  /* First what a pool's frames have: another type than the one asked for takes long to tell. */
+  if (!GST_IS_MMAP_ALLOCATOR (memory->allocator))
+    return GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator) ?
+        gst_mmap_block_memory_get_block (memory) : NULL;
   content = content_of (memory);
   return content ? content->block : NULL;
 }
@@ -164,7 +166,7 @@ gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset)
   if (!block)
     return NULL;
   *offset = memory->offset;
-  if (GST_IS_MMAP_BLOCK_ALLOCATOR (memory->allocator))
+  if (!GST_IS_MMAP_ALLOCATOR (memory->allocator))
     *offset += block->offset;
   return *offset >= block->offset
       && *offset + memory->size <= block->offset + block->size ? block : NULL;
