@@ -27,9 +27,6 @@
 /* Longer media caps are left out of offers, which have a limit. */
 #define MAX_MEDIA_BYTES (MMAP_CAPABILITIES_MAX_BYTES / 2)
 
-/* How long to wait when the process has no descriptor left; chosen, untuned. */
-#define ACCEPT_AGAIN_US 100000
-
 /* How long an answer may take through somebody else's channel; chosen, untuned. */
 #define CARRIED_TIMEOUT_MS 30000
 
@@ -520,54 +517,6 @@ mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
       link_timed_out);
   mmap_producer_link_update_entry_locked (link);
   return link;
-}
-
-/* Before the consumer is told, or given, anything. */
-static gboolean
-producer_check_user_locked (MmapProducer * producer, GSocket * socket,
-    MmapPeer * peer, GError ** error)
-{
-  if (!mmap_peer_init (peer, g_socket_get_fd (socket), error))
-    return FALSE;
-  if (mmap_users_have (producer->allowed, peer->uid))
-    return TRUE;
-  if (mmap_users_is_unknown (peer->uid))
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
-        "The consumer's user is none that the producer's user namespace knows "
-        "(it reads as %u): only allowed-uids=any of mmapsink lets it in",
-        peer->uid);
-  else
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_USER,
-        "The consumer is run by user %u, whom the producer doesn't allow: to "
-        "let it in, name it in allowed-uids of mmapsink", peer->uid);
-  return FALSE;
-}
-
-gboolean
-mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
-{
-  MmapProducer *producer = data;
-  g_autoptr (GError) cause = NULL, error = NULL;
-  g_autoptr (GSocket) socket = g_socket_accept (listener, NULL, &cause);
-  MmapPeer peer;
-
-  if (!socket) {
-    /* The listener stays readable: don't spin until there are descriptors, or memory, again. */
-    if (!g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-      g_usleep (ACCEPT_AGAIN_US);
-    return G_SOURCE_CONTINUE;
-  }
-
-  g_mutex_lock (&producer->lock);
-  if (!producer_check_user_locked (producer, socket, &peer, &error)
-      || !mmap_producer_link_new_locked (producer, socket, peer, &error)) {
-    producer->stats.failures[error->code]++;
-    mmap_message_send_refusal (socket, error);
-    mmap_producer_report_refusal_locked (producer, error);
-    mmap_producer_touch_locked (producer);
-  }
-  mmap_producer_unlock (producer);
-  return G_SOURCE_CONTINUE;
 }
 
 /* --- offers through another channel --- */

@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
- * producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
+ * producer-accept.c: who connects. producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
  * producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
  * Functions that end in _locked are called with the producer's lock held.
  */
@@ -285,11 +285,13 @@ void mmap_producer_stop_reserver (MmapProducer * producer);
 /* Something that waiters wait for has happened. */
 void mmap_producer_touch_locked (MmapProducer * producer);
 
-/* producer-link.c */
+/* producer-accept.c */
 
 /* GSocketSourceFunc of the listening socket. */
 gboolean mmap_producer_accept (GSocket * socket, GIOCondition condition,
     gpointer producer);
+
+/* producer-link.c */
 
 /* Sends the current region to a link that has said HELLO. */
 void mmap_producer_link_offer_locked (MmapProducerLink * link);
