@@ -255,9 +255,8 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
 {
   GstClockTime anchor;
 
-  /* A source that isn't live hands out the producer's own running times. */
   if (!self->is_live)
-    return 0;
+    return gst_mmap_src_get_resumed_shift (self, frame);
   anchor = gst_mmap_anchor_get (&self->anchor, GST_ELEMENT (self));
   if (frame->anchor == MMAP_TIME_NONE || !GST_CLOCK_TIME_IS_VALID (anchor))
     return self->shift;
@@ -298,7 +297,8 @@ gst_mmap_src_push_segment (GstMmapSrc * self)
 static gboolean
 gst_mmap_src_can_tell_time (GstMmapSrc * self, const MmapDescriptor * event)
 {
-  return !self->is_live || event->anchor != MMAP_TIME_NONE;
+  return (!self->is_live && !self->resume.again)
+      || event->anchor != MMAP_TIME_NONE;
 }
 
 void
@@ -452,6 +452,7 @@ gst_mmap_src_handle_flush (GstMmapSrc * self, guint64 number)
   GstFlowReturn flow;
 
   self->flush_seen = number;
+  gst_mmap_src_forget_resume (self);
   self->have_segment = FALSE;
   self->discont = TRUE;
   g_mutex_lock (&self->flush_lock);

@@ -278,5 +278,6 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
         item->descriptor.size);
     return gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   }
+  gst_mmap_src_note_end (self, &item->descriptor);
   return gst_mmap_src_make_buffer (self, item, metas, buffer);
 }

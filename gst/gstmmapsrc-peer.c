@@ -13,6 +13,8 @@
 
 #include "address.h"
 
+#include <string.h>
+
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
 static const GEnumValue on_disconnect_values[] = {
@@ -84,6 +86,51 @@ gst_mmap_src_post_peer (GstMmapSrc * self, GstStructure * structure)
 }
 
 void
+gst_mmap_src_forget_resume (GstMmapSrc * self)
+{
+  memset (&self->resume, 0, sizeof self->resume);
+  self->resume.origin = MMAP_TIME_NONE;
+}
+
+GstClockTimeDiff
+gst_mmap_src_get_resumed_shift (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstMmapResume *resume = &self->resume;
+
+  if (!resume->again) {
+    if (resume->origin == MMAP_TIME_NONE)
+      resume->origin = frame->anchor;
+    return 0;
+  }
+  if (!resume->known) {
+    resume->known = TRUE;
+    resume->shift = resume->end;
+    /* Nobody's uptime is that long: the difference can't overflow. */
+    if (frame->anchor != MMAP_TIME_NONE && resume->origin != MMAP_TIME_NONE)
+      resume->shift = MAX (resume->shift,
+          GST_CLOCK_DIFF (resume->origin & G_MAXINT64 >> 1,
+              frame->anchor & G_MAXINT64 >> 1));
+  }
+  return resume->shift;
+}
+
+void
+gst_mmap_src_note_end (GstMmapSrc * self, const MmapDescriptor * frame)
+{
+  GstClockTime end = frame->pts;
+
+  if (self->is_live || !self->have_segment
+      || self->segment.format != GST_FORMAT_TIME)
+    return;
+  if (GST_CLOCK_TIME_IS_VALID (end) && frame->duration < G_MAXINT64 >> 1)
+    end = MIN (end, G_MAXINT64 >> 1) + frame->duration;
+  end = gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, end);
+  /* It is the producer's word. */
+  if (end < G_MAXINT64 >> 2)
+    self->resume.end = MAX (self->resume.end, end + self->resume.shift);
+}
+
+void
 gst_mmap_src_connected (GstMmapSrc * self)
 {
   g_autofree char *file = NULL, *media = NULL;
@@ -91,6 +138,8 @@ gst_mmap_src_connected (GstMmapSrc * self)
 
   self->discont = TRUE;
   self->missed = 0;
+  self->resume.again = self->resume.end > 0;
+  self->resume.known = FALSE;
   self->have_caps = FALSE;
   self->have_segment = FALSE;
   self->link = mmap_consumer_get_link (self->consumer);

@@ -39,6 +39,16 @@ typedef enum
   GST_MMAP_ON_DISCONNECT_ERROR
 } GstMmapOnDisconnect;
 
+/* Of a source that is not live: how its running times go on when another producer has come. Those of the first are handed out as they are. */
+typedef struct
+{
+  guint64 origin;               /* the anchor that belongs to them; MMAP_TIME_NONE: not known yet */
+  GstClockTime end;             /* of the frames so far, running time here; 0: none since the start or a flush */
+  gboolean again;               /* frames come from another producer now */
+  gboolean known;               /* shift is that of this link */
+  GstClockTimeDiff shift;
+} GstMmapResume;
+
 #define GST_TYPE_MMAP_ON_DISCONNECT (gst_mmap_on_disconnect_get_type ())
 GType gst_mmap_on_disconnect_get_type (void);
 
@@ -65,6 +75,7 @@ struct _GstMmapSrc
   GstMmapLayout layout;         /* that was found to be sound */
   guint64 session;              /* of the last link */
   GstClockTime alone_since;     /* monotonic: there was no link then */
+  GstMmapResume resume;
   gboolean discont;
   guint64 missed;               /* frames that were dropped for this consumer since the last buffer */
   GstSegment segment;           /* the producer's */
@@ -160,6 +171,17 @@ GstFlowReturn gst_mmap_src_handle_frame (GstMmapSrc * self,
 
 /* A link is up. */
 void gst_mmap_src_connected (GstMmapSrc * self);
+
+/* Running times begin anew. */
+void gst_mmap_src_forget_resume (GstMmapSrc * self);
+
+/* How much later than those of the producer the running times are, in a source that is not live: those of another producer come after
+ * those of the one before, as much later as it started later. */
+GstClockTimeDiff gst_mmap_src_get_resumed_shift (GstMmapSrc * self,
+    const MmapDescriptor * frame);
+
+/* @frame is handed out. */
+void gst_mmap_src_note_end (GstMmapSrc * self, const MmapDescriptor * frame);
 
 /* It has ended, and all that the producer sent was handed on. Does what on-disconnect says. */
 GstFlowReturn gst_mmap_src_disconnected (GstMmapSrc * self);

@@ -195,6 +195,7 @@ gst_mmap_src_start (GstBaseSrc * src)
   gst_video_info_init (&self->info);
   self->is_live = gst_base_src_is_live (src);
   self->alone_since = gst_mmap_monotonic_now ();
+  gst_mmap_src_forget_resume (self);
   self->have_segment = FALSE;
   self->discont = TRUE;
   self->copied = 0;

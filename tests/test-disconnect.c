@@ -273,21 +273,38 @@ test_error (void)
   check_ends ("on-disconnect=error", "error", SIGKILL);
 }
 
+/* One that isn't live has the producer's own running times; those of the next session come after them, so that nothing goes back. */
 static void
 test_not_live_waits (void)
 {
   g_autofree char *path = pipe_socket_path ();
   Pipe *consumer = consumer_new (path, "is-live=false on-disconnect=wait");
-  guint i;
+  guint i, n = 0;
 
   pipe_play (consumer);
-  for (i = 0; i < 2; i++) {
-    Child *producer = live_producer (path, VIDEO);
+  for (i = 0; i < 3; i++) {
+    GstClockTime last = 0;
+    Child *producer;
 
+    /* The second comes sooner than its predecessor's frames would have been shown, the third after that. */
+    producer = i == 1 ? live_producer (path, VIDEO) :
+        child_new ("videotestsrc ! " VIDEO " ! mmapsink sync=false "
+        "socket-path=%s", path);
     expect_element (consumer, "mmap-connected");
-    wait_more_frames (consumer, 3);
+    wait_more_frames (consumer, 200);
     child_end (producer, SIGKILL);
     expect_disconnected (consumer, "wait");
+    if (i == 0)
+      g_assert_cmpuint (pipe_get_frame (consumer, 0)->running_time, ==,
+          pipe_get_frame (consumer, 0)->pts);
+    if (n > 0)
+      last = pipe_get_frame (consumer, n - 1)->running_time;
+    for (; n < count_frames (consumer); n++) {
+      PipeFrame *frame = pipe_get_frame (consumer, n);
+
+      g_assert_cmpuint (frame->running_time, >=, last);
+      last = frame->running_time + frame->duration;
+    }
   }
   pipe_free (consumer);
 }
