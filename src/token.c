@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -52,6 +53,17 @@ fill_random (guint8 * bytes, gsize n_bytes)
   return TRUE;
 }
 
+/* Not randombytes_buf(), which ends the process if the system has none. */
+gboolean
+mmap_random_fill (guint8 * bytes, gsize n_bytes, GError ** error)
+{
+  if (fill_random (bytes, n_bytes))
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
+      "The system has no random bytes: %s", g_strerror (errno));
+  return FALSE;
+}
+
 static gboolean
 check_n_bytes (guint n_bytes, GError ** error)
 {
@@ -69,9 +81,7 @@ mmap_token_init_random (MmapToken * token, guint n_bytes, GError ** error)
   memset (token, 0, sizeof (*token));
   if (!check_n_bytes (n_bytes, error))
     return FALSE;
-  if (!fill_random (token->bytes, n_bytes)) {
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
-        "The system has no random bytes for a token: %s", g_strerror (errno));
+  if (!mmap_random_fill (token->bytes, n_bytes, error)) {
     mmap_token_wipe (token);
     return FALSE;
   }
@@ -88,15 +98,8 @@ mmap_token_write (const MmapToken * token, guint8 * memory)
 gboolean
 mmap_token_check (const MmapToken * token, const guint8 * memory)
 {
-  /* Volatile: the compiler must neither stop at the first difference nor read
-   * a byte of shared memory twice. */
-  const volatile guint8 *theirs = memory;
-  volatile guint8 difference = 0;
-  guint i;
-
-  for (i = 0; i < token->n_bytes; i++)
-    difference |= token->bytes[i] ^ theirs[i];
-  return token->n_bytes > 0 && difference == 0;
+  return token->n_bytes > 0
+      && sodium_memcmp (token->bytes, memory, token->n_bytes) == 0;
 }
 
 char *
@@ -170,12 +173,13 @@ mmap_token_init_string (MmapToken * token, const char *string,
 void
 mmap_token_wipe (MmapToken * token)
 {
-  explicit_bzero (token, sizeof (*token));
+  sodium_memzero (token, sizeof (*token));
 }
 
 guint64
 mmap_random_below (guint64 limit)
 {
+  g_autoptr (GError) error = NULL;
   guint64 number, reject_below;
 
   g_return_val_if_fail (limit > 0, 0);
@@ -184,8 +188,8 @@ mmap_random_below (guint64 limit)
    * is equally likely. */
   reject_below = -limit % limit;
   do {
-    if (!fill_random ((guint8 *) & number, sizeof (number)))
-      g_error ("The system has no random bytes: %s", g_strerror (errno));
+    if (!mmap_random_fill ((guint8 *) & number, sizeof (number), &error))
+      g_error ("%s", error->message);
   } while (number < reject_below);
   return number % limit;
 }

@@ -30,6 +30,9 @@ typedef struct
 gboolean mmap_token_init_random (MmapToken * token, guint n_bytes,
     GError ** error);
 
+/* Fills @bytes from getrandom(2). FALSE with MMAP_ERROR_FAILED if the system has no random bytes. */
+gboolean mmap_random_fill (guint8 * bytes, gsize n_bytes, GError ** error);
+
 /* Copies the token to @memory, which has room for its n_bytes. */
 void mmap_token_write (const MmapToken * token, guint8 * memory);
 
