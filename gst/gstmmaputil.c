@@ -21,6 +21,7 @@ resource_error (MmapError code)
     case MMAP_ERROR_PERMISSION:
     case MMAP_ERROR_USER:
     case MMAP_ERROR_UNSAFE_PATH:
+    case MMAP_ERROR_ACCESS_TOKEN:
       return GST_RESOURCE_ERROR_NOT_AUTHORIZED;
     case MMAP_ERROR_IN_USE:
     case MMAP_ERROR_LIMIT:

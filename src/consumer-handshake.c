@@ -62,19 +62,25 @@ wait_to_search (MmapConsumer * consumer)
           mmap_consumer_get_wait_left (consumer)));
 }
 
-static gboolean
-say_hello (MmapConsumer * consumer, GSocket * socket, GError ** error)
+gboolean
+mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
+    GError ** error)
 {
-  GVariantBuilder body;
+  g_auto (GVariantBuilder) body =
+      G_VARIANT_BUILDER_INIT (G_VARIANT_TYPE_VARDICT);
 
-  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "protocol",
       g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
-  g_mutex_lock (&consumer->lock);
-  if (consumer->media)
-    g_variant_builder_add (&body, "{sv}", "media",
-        g_variant_new_string (consumer->media));
-  g_mutex_unlock (&consumer->lock);
+  if (mmap_consumer_has_to_prove (consumer)) {
+    if (!mmap_consumer_add_nonce (consumer, &body, error))
+      return FALSE;
+  } else {
+    g_mutex_lock (&consumer->lock);
+    if (consumer->media)
+      g_variant_builder_add (&body, "{sv}", "media",
+          g_variant_new_string (consumer->media));
+    g_mutex_unlock (&consumer->lock);
+  }
   return mmap_message_send (socket, MMAP_MESSAGE_HELLO,
       g_variant_builder_end (&body), NULL, 0, error);
 }
@@ -161,7 +167,8 @@ search (MmapConsumer * consumer, GError ** error)
   if (socket && !check_user (consumer, socket, address, error))
     return FALSE;
   /* A producer that has refused already doesn't hear it: what it said is still to be read. */
-  if (socket && (say_hello (consumer, socket, &cause)
+  consumer->proof = CONSUMER_PROOF_NONE;
+  if (socket && (mmap_consumer_say_hello (consumer, socket, &cause)
           || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
     g_mutex_lock (&consumer->receive_lock);
     consumer->denied_us = 0;
@@ -311,7 +318,8 @@ take_offer (MmapConsumer * consumer, MmapMessage * message,
   g_autoptr (MmapRegion) region = NULL;
   guint n_fds;
 
-  if (!mmap_capabilities_init_variant (offer, message->body, error))
+  if (!mmap_capabilities_init_variant (offer, message->body, error)
+      || !mmap_consumer_may_be_offered (consumer, offer->session, error))
     return FALSE;
   if (!offer->file) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE,
@@ -385,6 +393,9 @@ handle_message (MmapConsumer * consumer, MmapMessage * message, GError ** error)
     case MMAP_MESSAGE_REFUSE:
       mmap_message_get_refusal (message, error);
       return FALSE;
+    case MMAP_MESSAGE_CHALLENGE:
+    case MMAP_MESSAGE_PROOF:
+      return mmap_consumer_handle_proof (consumer, message, error);
     case MMAP_MESSAGE_EVENT:
     case MMAP_MESSAGE_RESULT:
       if (consumer->state == CONSUMER_UP)

@@ -49,11 +49,20 @@ typedef enum
   CONSUMER_UP
 } MmapConsumerState;
 
+/* Of the access token. */
+typedef enum
+{
+  CONSUMER_PROOF_NONE,          /* waits for CHALLENGE */
+  CONSUMER_PROOF_SENT,          /* waits for the producer's */
+  CONSUMER_PROOF_DONE
+} MmapConsumerProof;
+
 struct _MmapConsumer
 {
   gint ref_count;               /* atomic */
   char *address;
   gboolean is_carried;          /* offers come through mmap_consumer_accept_offer() */
+  MmapSecret *secret;           /* nullable: nothing is to be proved */
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
   gint64 reconnect_timeout;     /* atomic: ns; -1: none */
@@ -61,6 +70,8 @@ struct _MmapConsumer
 
   /* the thread that calls next() alone; of these, under the receive lock: socket, hung_up, failure, region while it is NULL, next_regions */
   MmapConsumerState state;
+  MmapConsumerProof proof;
+  MmapSecretExchange exchange;
   GSocket *socket;
   MmapPeer found;               /* the producer, if it was found through a socket */
   gboolean hung_up;
@@ -143,6 +154,27 @@ gboolean mmap_consumer_receive (MmapConsumer * consumer, GError ** error);
  * FALSE: nothing more will come. */
 gboolean mmap_consumer_receive_for_peer (MmapConsumer * consumer,
     GSocket * peer);
+
+/* Says what there is to be said to a producer, before and after it has proved that it knows the access token. */
+gboolean mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
+    GError ** error);
+
+/* consumer-secret.c */
+
+/* Whether nothing is to be told to the producer, or taken from it, but proofs. */
+gboolean mmap_consumer_has_to_prove (const MmapConsumer * consumer);
+
+/* Adds a new nonce to a HELLO. */
+gboolean mmap_consumer_add_nonce (MmapConsumer * consumer,
+    GVariantBuilder * hello, GError ** error);
+
+/* Handles an MMAP_MESSAGE_CHALLENGE or _PROOF. */
+gboolean mmap_consumer_handle_proof (MmapConsumer * consumer,
+    const MmapMessage * message, GError ** error);
+
+/* Whether an offer of this session may be taken. */
+gboolean mmap_consumer_may_be_offered (const MmapConsumer * consumer,
+    guint64 session, GError ** error);
 
 /* The link is up: messages may be sent. */
 void mmap_consumer_open_peer (MmapConsumer * consumer);

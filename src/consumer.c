@@ -61,6 +61,7 @@ mmap_consumer_unref (MmapConsumer * consumer)
   if (consumer->service_fd >= 0)
     close (consumer->service_fd);
   g_clear_pointer (&consumer->alarm, mmap_alarm_unref);
+  mmap_secret_unref (consumer->secret);
   g_hash_table_unref (consumer->calls);
   g_mutex_clear (&consumer->lock);
   g_mutex_clear (&consumer->receive_lock);

@@ -8,6 +8,7 @@
 #include "error.h"
 #include "message.h"
 #include "region.h"
+#include "secret.h"
 #include "spin.h"
 #include "users.h"
 
@@ -102,6 +103,11 @@ MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
  * offer of mmap_consumer_accept_offer() is trusted as the channel that it came through. Any thread.
  * @users: (transfer full) */
 void mmap_consumer_set_allowed (MmapConsumer * consumer, MmapUsers * users);
+
+/* The producer has to prove that it knows the token, and the consumer proves it, too. Offers through somebody else's channel are not concerned.
+ * Call before mmap_consumer_next(), once.
+ * @secret: (transfer full) (nullable) */
+void mmap_consumer_set_secret (MmapConsumer * consumer, MmapSecret * secret);
 
 MmapConsumer *mmap_consumer_ref (MmapConsumer * consumer);
 void mmap_consumer_unref (MmapConsumer * consumer);

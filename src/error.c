@@ -43,6 +43,7 @@ static const char *const error_names[] = {
   [MMAP_ERROR_USER] = "user",
   [MMAP_ERROR_SETTING] = "setting",
   [MMAP_ERROR_UNSAFE_PATH] = "unsafe-path",
+  [MMAP_ERROR_ACCESS_TOKEN] = "access-token",
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (error_names) == MMAP_N_ERRORS);

@@ -51,6 +51,7 @@ typedef enum
   MMAP_ERROR_SETTING,           /* a setting that makes no sense, or none with the others */
   MMAP_ERROR_UNSAFE_PATH,       /* users who aren't trusted could put something else at the path */
   MMAP_ERROR_NO_RESOURCES,      /* this process, or the system, has no descriptors, threads or memory left: later there may be some */
+  MMAP_ERROR_ACCESS_TOKEN,      /* the other side has not proved that it knows the access token */
   MMAP_N_ERRORS
 } MmapError;
 

@@ -214,7 +214,7 @@ message_parse (MmapMessage * message, const guint8 * data, gsize size,
         header.version, MMAP_PROTOCOL_VERSION);
     return FALSE;
   }
-  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_NEEDS)
+  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_PROOF)
     goto malformed;
 
   /* A copy, so that it is aligned; wiped with the body, since it may hold a token. */

@@ -24,6 +24,8 @@ typedef enum
   MMAP_MESSAGE_QUERY = 8,       /* consumer: a query for the producer's pipeline */
   MMAP_MESSAGE_RESULT = 9,      /* producer: of an event or a query that asked for one */
   MMAP_MESSAGE_NEEDS = 10,      /* consumer: what it needs of the memory that frames lie in */
+  MMAP_MESSAGE_CHALLENGE = 11,  /* producer: access-nonce ay, session t: the consumer is to prove that it knows the access token */
+  MMAP_MESSAGE_PROOF = 12,      /* either: proof ay, pid u, pid-namespace t */
 } MmapMessageKind;
 
 /**

@@ -279,6 +279,8 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     link_settle_carried_locked (link);
     return TRUE;
   }
+  if (mmap_producer_link_needs_proof (link, message))
+    return mmap_producer_link_challenge_locked (link, message, error);
   link->state = LINK_WAITING;
   if (!mmap_producer_report_media_of_locked (link, message, error))
     return FALSE;
@@ -405,6 +407,10 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
               && link->state == LINK_OFFERED && link->link->sleep_fd < 0))
         return link_handle_hello (link, message, error);
       break;
+    case MMAP_MESSAGE_PROOF:
+      if (link->state == LINK_CHALLENGED)
+        return mmap_producer_link_handle_proof_locked (link, message, error);
+      break;
     case MMAP_MESSAGE_ANSWER:
       return link_handle_answer (link, message, error);
     case MMAP_MESSAGE_REFUSE:
@@ -445,7 +451,8 @@ link_is_late_locked (MmapProducerLink * link)
 {
   gint64 due;
 
-  if (link->state != LINK_GREETING && link->state != LINK_OFFERED)
+  if (link->state != LINK_GREETING && link->state != LINK_CHALLENGED
+      && link->state != LINK_OFFERED)
     return FALSE;
   due = g_source_get_ready_time (link->timeout);
   return due >= 0 && due <= g_get_monotonic_time ();

@@ -6,6 +6,9 @@
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
  * producer-accept.c: who connects. producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
  * producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
+ * producer-link.c: handshake, on the service thread. producer-secret.c: before it, the access token. producer-message.c: messages on links
+ * that are up, and what callers are told of. producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers.
+ * producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
  * Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
@@ -78,6 +81,8 @@ typedef struct
 typedef enum
 {
   LINK_GREETING,                /* waits for HELLO */
+  LINK_CHALLENGED,              /* waits for PROOF */
+  LINK_DENIED,                  /* has proved nothing: waits to be refused */
   LINK_WAITING,                 /* for the first region */
   LINK_OFFERED,                 /* waits for ANSWER */
   LINK_ANSWERED,                /* waits for mmap_producer_admit() */
@@ -117,7 +122,7 @@ typedef struct
   GSocket *socket;
   GSource *source;
   GSource *timeout;             /* of the handshake, or of a refusal that waits */
-  GError *refusal;              /* see mmap_producer_refuse_later() */
+  GError *refusal;              /* see mmap_producer_refuse_later(), and producer-secret.c */
   gint64 refuse_by;             /* monotonic, microseconds */
   MmapLink *link;               /* NULL until the first offer */
   GQueue offers;                /* MmapPendingOffer, oldest first: not answered yet */
@@ -136,6 +141,8 @@ typedef struct
   gboolean carried;             /* its offer and answer go through somebody else's channel */
   gboolean verified;            /* its answer was right */
   char *media;                  /* of that answer; nullable */
+  MmapSecretExchange exchange;  /* what is to be proved */
+  gboolean proved;              /* it knows the access token */
   MmapQos qos;                  /* the last that was read; serial 0: none */
 } MmapProducerLink;
 
@@ -171,6 +178,7 @@ struct _MmapProducer
   guint64 session;
   char *file;
   guint token_bytes;
+  MmapSecret *secret;           /* nullable: nothing is to be proved */
   MmapListener *listener;
   MmapMode mode;              /* of socket and file */
   MmapUsers *allowed;           /* who may connect */
@@ -315,6 +323,20 @@ MmapProducerLink *mmap_producer_link_new_locked (MmapProducer * producer,
 
 /* Writes what tools see of a link. */
 void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
+
+/* producer-secret.c */
+
+/* Whether a HELLO is to be answered with mmap_producer_link_challenge_locked(), and with nothing else. */
+gboolean mmap_producer_link_needs_proof (const MmapProducerLink * link,
+    const MmapMessage * hello);
+
+/* FALSE: the link is to be ended at once. TRUE: it has been asked for its proof, or will be ended. */
+gboolean mmap_producer_link_challenge_locked (MmapProducerLink * link,
+    const MmapMessage * hello, GError ** error);
+
+/* Handles an MMAP_MESSAGE_PROOF of a link that was challenged; the same. */
+gboolean mmap_producer_link_handle_proof_locked (MmapProducerLink * link,
+    const MmapMessage * message, GError ** error);
 
 /* producer-publish.c */
 

@@ -282,6 +282,7 @@ mmap_producer_unref (MmapProducer * producer)
   if (producer->consumers_fd >= 0)
     close (producer->consumers_fd);
   mmap_users_free (producer->allowed);
+  mmap_secret_unref (producer->secret);
   g_free (producer->file);
   g_free (producer->media);
   g_mutex_clear (&producer->lock);
@@ -365,7 +366,8 @@ producer_offer_region_locked (MmapProducer * producer)
   for (i = 0; i < MMAP_MAX_LINKS; i++) {
     MmapProducerLink *link = producer->links[i];
 
-    if (link && link->state != LINK_GREETING) {
+    /* Not to those that have not said hello, or not proved what they have to. */
+    if (link && link->state >= LINK_WAITING) {
       mmap_producer_link_offer_locked (link);
       /* It may have been ended: then the slot is empty. */
       if (producer->links[i])

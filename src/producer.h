@@ -9,6 +9,7 @@
 #include "error.h"
 #include "message.h"
 #include "region.h"
+#include "secret.h"
 #include "spin.h"
 #include "users.h"
 
@@ -207,6 +208,12 @@ void mmap_producer_set_callbacks (MmapProducer * producer,
 void mmap_producer_set_allowed (MmapProducer * producer, MmapUsers * users);
 
 /* Starts the service thread. FALSE with MMAP_ERROR_NO_RESOURCES. */
+/* Who connects to the socket has to prove that it knows a token, before it is offered anything. What is offered through somebody else's
+ * channel is not concerned. Call before mmap_producer_start(), once.
+ * @secret: (transfer full) (nullable) */
+void mmap_producer_set_secret (MmapProducer * producer, MmapSecret * secret);
+
+/* Starts the service thread. FALSE with MMAP_ERROR_FAILED. */
 gboolean mmap_producer_start (MmapProducer * producer, GError ** error);
 
 /* Ends all links, removes socket and file, ends the service thread; after this no callback runs and every wait ends.
