@@ -13,6 +13,7 @@
 #include "gstmmapconsumers.h"
 #include "gstmmapcapabilities.h"
 #include "gstmmapstall.h"
+#include "gstmmaptoken.h"
 #include "gstmmaputil.h"
 
 G_BEGIN_DECLS
@@ -52,6 +53,7 @@ struct _GstMmapSink
   guint mode;
   gchar *group;
   gchar *allowed_uids;
+  GstMmapToken token;
   gboolean wait_for_connection;
   gint64 spin_time;
   GstMmapForward forward;

@@ -58,6 +58,8 @@ enum
   PROP_MODE,
   PROP_GROUP,
   PROP_ALLOWED_UIDS,
+  PROP_ACCESS_TOKEN,
+  PROP_ACCESS_TOKEN_FILE,
   PROP_WAIT_FOR_CONNECTION,
   PROP_SPIN_TIME,
   PROP_FORWARD_EVENTS,
@@ -185,21 +187,25 @@ static MmapProducer *
 gst_mmap_sink_new_producer_locked (GstMmapSink * self, GError ** error)
 {
   gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
+  g_autoptr (MmapSecret) secret = NULL;
   MmapProducer *producer;
   MmapMode mode;
   MmapUsers *users;
 
-  if (!mmap_mode_init (&mode, self->mode, self->group, error))
+  if (!mmap_mode_init (&mode, self->mode, self->group, error)
+      || !gst_mmap_token_load (&self->token, carried, &secret, error))
     return NULL;
   users = gst_mmap_start_users (self->allowed_uids, carried, error);
   if (!users)
     return NULL;
   producer = mmap_producer_new_shared (carried ? MMAP_ADDRESS_NONE :
       self->socket_path, self->file, &mode, self->token_bytes, error);
-  if (producer)
-    mmap_producer_set_allowed (producer, users);
-  else
+  if (!producer) {
     mmap_users_free (users);
+    return NULL;
+  }
+  mmap_producer_set_allowed (producer, users);
+  mmap_producer_set_secret (producer, g_steal_pointer (&secret));
   return producer;
 }
 
@@ -558,6 +564,9 @@ gst_mmap_sink_get_property (GObject * object, guint id, GValue * value,
     case PROP_ALLOWED_UIDS:
       g_value_set_string (value, self->allowed_uids);
       break;
+    case PROP_ACCESS_TOKEN_FILE:
+      g_value_set_string (value, self->token.file);
+      break;
     case PROP_WAIT_FOR_CONNECTION:
       g_value_set_boolean (value, self->wait_for_connection);
       break;
@@ -643,6 +652,12 @@ gst_mmap_sink_set_property (GObject * object, guint id, const GValue * value,
       g_free (self->group);
       self->group = g_value_dup_string (value);
       break;
+    case PROP_ACCESS_TOKEN:
+      gst_mmap_token_set (&self->token, g_value_get_string (value));
+      break;
+    case PROP_ACCESS_TOKEN_FILE:
+      gst_mmap_token_set_file (&self->token, g_value_get_string (value));
+      break;
     case PROP_TOKEN_BYTES:
       self->token_bytes = g_value_get_uint (value);
       break;
@@ -693,6 +708,7 @@ gst_mmap_sink_finalize (GObject * object)
   g_free (self->file);
   g_free (self->group);
   g_free (self->allowed_uids);
+  gst_mmap_token_clear (&self->token);
   G_OBJECT_CLASS (parent_class)->finalize (object);
 }
 
@@ -790,6 +806,20 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
       "Allowed users", "Users who may connect: names or numbers, separated by "
       "commas, or any (NULL = the user of this process, and root)", NULL,
       playing);
+  /**
+   * GstMmapSink:access-token:
+   *
+   * A secret that this element and consumers prove to each other before anything is offered; without one on both sides there is no link.
+   * Can't be read. On a command line everybody sees it: better is #GstMmapSink:access-token-file.
+   */
+  properties[PROP_ACCESS_TOKEN] = gst_mmap_token_spec_new (null);
+  /**
+   * GstMmapSink:access-token-file:
+   *
+   * Path of a file that holds the access token: of this process's user or root, with no rights for others. A line feed at its end doesn't
+   * count. Only read if there is no #GstMmapSink:access-token.
+   */
+  properties[PROP_ACCESS_TOKEN_FILE] = gst_mmap_token_file_spec_new (null);
   /**
    * GstMmapSink:wait-for-connection:
    *

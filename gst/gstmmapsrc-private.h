@@ -14,6 +14,7 @@
 #include "gstmmapcapabilities.h"
 #include "gstmmapframe.h"
 #include "gstmmapneeds.h"
+#include "gstmmaptoken.h"
 #include "gstmmaputil.h"
 
 #include <gst/base/gstpushsrc.h>
@@ -61,6 +62,7 @@ struct _GstMmapSrc
   GstMmapSignalling signalling;
   GstCaps *accept;
   gchar *allowed_uids;
+  GstMmapToken token;
   gint64 spin_time;
   GstMmapOnDisconnect on_disconnect;
   gint64 reconnect_timeout;

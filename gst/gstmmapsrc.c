@@ -52,6 +52,8 @@ enum
   PROP_SIGNALLING,
   PROP_ACCEPT_CAPABILITIES,
   PROP_ALLOWED_UIDS,
+  PROP_ACCESS_TOKEN,
+  PROP_ACCESS_TOKEN_FILE,
   PROP_IS_LIVE,
   PROP_SPIN_TIME,
   PROP_ON_DISCONNECT,
@@ -151,17 +153,23 @@ static MmapConsumer *
 gst_mmap_src_new_consumer_locked (GstMmapSrc * self, GError ** error)
 {
   gboolean carried = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
-  MmapUsers *users = gst_mmap_start_users (self->allowed_uids, carried, error);
+  g_autoptr (MmapSecret) secret = NULL;
   MmapConsumer *consumer;
+  MmapUsers *users;
 
+  if (!gst_mmap_token_load (&self->token, carried, &secret, error))
+    return NULL;
+  users = gst_mmap_start_users (self->allowed_uids, carried, error);
   if (!users)
     return NULL;
   consumer = mmap_consumer_new (carried ? MMAP_ADDRESS_NONE :
       self->socket_path, error);
-  if (consumer)
-    mmap_consumer_set_allowed (consumer, users);
-  else
+  if (!consumer) {
     mmap_users_free (users);
+    return NULL;
+  }
+  mmap_consumer_set_allowed (consumer, users);
+  mmap_consumer_set_secret (consumer, g_steal_pointer (&secret));
   return consumer;
 }
 
@@ -439,6 +447,9 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
     case PROP_ALLOWED_UIDS:
       g_value_set_string (value, self->allowed_uids);
       break;
+    case PROP_ACCESS_TOKEN_FILE:
+      g_value_set_string (value, self->token.file);
+      break;
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
       break;
@@ -505,6 +516,16 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
     case PROP_ALLOWED_UIDS:
       gst_mmap_src_set_allowed_uids (self, g_value_get_string (value));
       break;
+    case PROP_ACCESS_TOKEN:
+      GST_OBJECT_LOCK (self);
+      gst_mmap_token_set (&self->token, g_value_get_string (value));
+      GST_OBJECT_UNLOCK (self);
+      break;
+    case PROP_ACCESS_TOKEN_FILE:
+      GST_OBJECT_LOCK (self);
+      gst_mmap_token_set_file (&self->token, g_value_get_string (value));
+      GST_OBJECT_UNLOCK (self);
+      break;
     case PROP_SPIN_TIME:
       GST_OBJECT_LOCK (self);
       self->spin_time = g_value_get_int64 (value);
@@ -542,6 +563,7 @@ gst_mmap_src_finalize (GObject * object)
   gst_clear_caps (&self->accept);
   g_free (self->socket_path);
   g_free (self->allowed_uids);
+  gst_mmap_token_clear (&self->token);
   g_mutex_clear (&self->flush_lock);
   g_mutex_clear (&self->wishes_lock);
   g_cond_clear (&self->flush_cond);
@@ -594,6 +616,20 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       "Allowed users", "Users whose producers are trusted: names or numbers, "
       "separated by commas, or any (NULL = the user of this process, and root)",
       NULL, playing);
+  /**
+   * GstMmapSrc:access-token:
+   *
+   * A secret that this element and the producer prove to each other before anything is offered; without one on both sides there is no link.
+   * Can't be read. On a command line everybody sees it: better is #GstMmapSrc:access-token-file.
+   */
+  properties[PROP_ACCESS_TOKEN] = gst_mmap_token_spec_new (ready);
+  /**
+   * GstMmapSrc:access-token-file:
+   *
+   * Path of a file that holds the access token: of this process's user or root, with no rights for others. A line feed at its end doesn't
+   * count. Only read if there is no #GstMmapSrc:access-token.
+   */
+  properties[PROP_ACCESS_TOKEN_FILE] = gst_mmap_token_file_spec_new (ready);
   /**
    * GstMmapSrc:is-live:
    *

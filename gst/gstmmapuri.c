@@ -18,7 +18,10 @@
 #define SOCKET_PATH "socket-path"
 
 /* Whom to trust is not for whoever wrote the URI to say. */
-static const char *const trust[] = { "allowed-uids", "group", "mode", NULL };
+static const char *const trust[] =
+    { "access-token", "access-token-file", "allowed-uids", "group", "mode",
+  NULL
+};
 
 /* Properties of GstObject and GstElement, such as "name" and "parent", belong to whoever puts the pipeline together. */
 static gboolean

@@ -90,6 +90,8 @@ class ElementTest:
         name = type_name(pspec)
         if not pspec.flags & GObject.ParamFlags.WRITABLE:
             return name, "read-only"
+        if not pspec.flags & GObject.ParamFlags.READABLE:
+            return name, "write-only"
         default = pspec.default_value
         self.assertEqual(self.element.get_property(pspec.name), default, f"of a new element: {pspec.name}")
         if name == "enum":
@@ -152,7 +154,7 @@ class ElementTest:
 class Sink(ElementTest, unittest.TestCase):
     name = "mmapsink"
     # GstBaseSink starts on the way to READY.
-    read_at_start = ("socket-path", "file", "token-bytes", "mode", "group")
+    read_at_start = ("socket-path", "file", "token-bytes", "mode", "group", "access-token", "access-token-file")
 
 
 class Source(ElementTest, unittest.TestCase):

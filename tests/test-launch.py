@@ -798,6 +798,57 @@ class Applications(LaunchTest):
                 self.assertEqual(recorded.read_bytes(), sound)
 
 
+class Tokens(LaunchTest):
+    """Both sides prove that they know the access token, and nobody sees it."""
+
+    TOKEN, OTHER = "correct-horse-battery-staple", "wrong-horse-battery-staple"
+
+    def token_file(self, name, token):
+        path = self.directory / name
+        path.touch(mode=0o600)
+        path.write_text(token + "\n")
+        return f"access-token-file={path}"
+
+    def launch(self, name, pipeline, options=("-v",), **rest):
+        return super().launch(name, pipeline, options, **rest)
+
+    def assert_unseen(self):
+        for launch in self.processes:
+            self.assertNotIn("horse", launch.output())
+
+    def test_ways(self):
+        told = {"file": (self.token_file("right", self.TOKEN), {}),
+                "environment": ("", {"GST_MMAP_ACCESS_TOKEN": self.TOKEN}),
+                "property": (f"access-token={self.TOKEN}", {})}
+        for sink, src in (("file", "file"), ("environment", "file"), ("file", "property"), ("property", "environment")):
+            with self.subTest(sink=sink, src=src):
+                producer = self.live(extra=told[sink][0], env=told[sink][1])
+                self.take(5, extra=told[src][0], env=told[src][1]).finish()
+                producer.interrupt()
+                self.assert_unseen()
+
+    def test_differ(self):
+        producer = self.live(extra=self.token_file("right", self.TOKEN))
+        for told in self.token_file("wrong", self.OTHER), "":
+            with self.subTest(told=told):
+                output = self.take(5, extra=told).finish(fails=True)
+                self.assertIn("reason: access-token", output)
+                self.assertIn("give both sides the same access-token", output)
+        self.take(5, extra=self.token_file("right", self.TOKEN)).finish()
+        producer.interrupt()
+        # It warns once: whoever connects can't fill its log.
+        self.assertEqual(producer.output().count("reason: access-token"), 1)
+        self.assert_unseen()
+
+    def test_log(self):
+        # All that the elements, and GStreamer, say; but for what is in the text of the pipeline.
+        producer = self.live(extra=self.token_file("right", self.TOKEN), env={"GST_DEBUG": "*:LOG"})
+        self.take(5, env={"GST_DEBUG": "*:LOG", "GST_MMAP_ACCESS_TOKEN": self.TOKEN}).finish()
+        producer.interrupt()
+        self.assertIn("mmapsink", producer.output())
+        self.assert_unseen()
+
+
 class Handshakes(LaunchTest):
     """An application carries the handshake: docs/examples."""
 
