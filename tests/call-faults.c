@@ -24,7 +24,7 @@ static const char *const names[] = {
   "fallocate", "fchmod", "fcntl", "flock", "fstat", "fstatfs", "ftruncate",
   "getrandom", "getsockopt", "linkat", "listen", "madvise", "memfd_create",
   "mmap", "open", "poll", "pthread_create", "recvmsg", "sendmsg", "socket",
-  "socketpair"
+  "socketpair", "g_try_malloc"
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == N_CALLS);
@@ -140,6 +140,8 @@ INTERCEPT (sendmsg, "sendmsg", CALL_SENDMSG, ssize_t, -1,
 INTERCEPT (socket, "socket", CALL_SOCKET, int, -1, (int domain, int type, int protocol), (domain, type, protocol))
 INTERCEPT (socketpair, "socketpair", CALL_SOCKETPAIR, int, -1,
     (int domain, int type, int protocol, int * fds), (domain, type, protocol, fds))
+
+INTERCEPT (g_try_malloc, "g_try_malloc", CALL_TRY_MALLOC, gpointer, NULL, (gsize size), (size))
 
 /* With an argument that may be there or not. */
 #define INTERCEPT_VARIADIC(id, symbol, call, formal, last, type, actual) \

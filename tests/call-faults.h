@@ -39,6 +39,7 @@ typedef enum
   CALL_SENDMSG,
   CALL_SOCKET,
   CALL_SOCKETPAIR,
+  CALL_TRY_MALLOC,              /* GLib's: of what the other side sizes */
   N_CALLS
 } Call;
 
