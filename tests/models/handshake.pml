@@ -4,14 +4,15 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * One producer and one consumer, both by the rules. The producer's region is replaced at any moment; the handshake goes through the socket
- * from the start, or offer and answer go through an application's channel. The consumer may fall silent, and the handshake may take too long. A token
+ * from the start, with an access token or without, or offer and answer go through an application's channel. The consumer may fall silent, and the handshake may take too long. A token
  * is the number of the region whose offer or answer it belongs to. Every assertion is an error of the code that ends a link: between two
  * that follow the rules there is none.
  *
  * Stands for: mmap_producer_link_offer_locked(), link_make_offer_locked(), link_write_token_locked(), pending_offer_free_locked(),
  * link_handle_hello(), link_handle_answer(), link_take_answer_locked(), link_check_answer(), link_answered_locked(),
  * link_settle_carried_locked(), create_offer_locked(), accept_answer_locked(), link_timed_out(), producer_offer_region_locked(),
- * mmap_producer_link_admit_locked(), mmap_producer_link_end_locked(), say_hello(), take_offer(), open_region(), make_answer(), send_answer(),
+ * mmap_producer_link_admit_locked(), mmap_producer_link_end_locked(), mmap_producer_link_challenge_locked(), link_check_proof_locked(),
+ * mmap_consumer_say_hello(), handle_challenge(), handle_proof(), take_offer(), open_region(), make_answer(), send_answer(),
  * handle_message(), switch_region(), mmap_consumer_accept_offer()
  *
  * BROKEN_accept_wipes: safety: the consumer wipes its token when ACCEPT comes, though a later answer's may not have been compared
@@ -20,13 +21,14 @@
  * BROKEN_offer_overtakes: safety: a region is offered through the socket before the answer came through the application's channel
  * BROKEN_not_again: safety: a region that came while the application had the first offer is not offered after its answer
  * BROKEN_frame_first: safety: a frame is published in a region before that is offered
+ * BROKEN_offer_unproved: safety: a new region is offered to a consumer that has not proved its access token yet
  * BROKEN_no_offer: settled: HELLO isn't answered if there is a region already
  * BROKEN_no_timeout: settled: a consumer that falls silent is waited for
  */
 #define REGIONS 3
 
-mtype = { HELLO, OFFER, ANSWER, ACCEPT, REFUSE }
-mtype = { GREETING, WAITING, OFFERED, ANSWERED, UP, ENDED }
+mtype = { HELLO, CHALLENGE, PROOF, OFFER, ANSWER, ACCEPT, REFUSE }
+mtype = { GREETING, CHALLENGED, WAITING, OFFERED, ANSWERED, UP, ENDED }
 
 /* the socket, and the application's channel */
 chan to_producer = [4] of { mtype, byte };
@@ -47,6 +49,8 @@ byte offered;
 chan offers = [REGIONS] of { byte };    /* not answered yet */
 bool carried;
 bool verified;
+bool secret;                    /* both have an access token */
+bool proved;
 bool can_wake;                  /* the descriptor that wakes the producer has come */
 
 /* the consumer's */
@@ -125,6 +129,10 @@ inline handle_hello ()
     assert (!can_wake);
     can_wake = true;
     settle ()
+  :: secret && !proved ->
+    assert (state == GREETING);
+    state = CHALLENGED;
+    to_consumer ! CHALLENGE, 0
   :: else ->
     assert (state == GREETING);
     state = WAITING;
@@ -162,6 +170,17 @@ end:
     lock ();
     if
     :: state != ENDED -> handle_hello ()
+    :: else
+    fi;
+    unlock ()
+  :: to_producer ? PROOF, number ->
+    lock ();
+    if
+    :: state != ENDED ->
+      assert (state == CHALLENGED);
+      proved = true;
+      state = GREETING;         /* for another HELLO */
+      to_consumer ! PROOF, 0
     :: else
     fi;
     unlock ()
@@ -219,7 +238,11 @@ end:
     lock ();
 #endif
     if
+#ifdef BROKEN_offer_unproved
     :: state != GREETING && state != ENDED -> send_offer ()
+#else
+    :: state != GREETING && state != CHALLENGED && state != ENDED -> send_offer ()
+#endif
     :: else
     fi;
     unlock ()
@@ -255,10 +278,10 @@ proctype Timeout ()
   skip
 #else
   do
-  :: state == GREETING || state == OFFERED ->
+  :: state == GREETING || state == CHALLENGED || state == OFFERED ->
     lock ();
     if
-    :: state == GREETING || state == OFFERED -> state = ENDED; to_consumer ! REFUSE, 0
+    :: state == GREETING || state == CHALLENGED || state == OFFERED -> state = ENDED; to_consumer ! REFUSE, 0
     :: else
     fi;
     unlock ()
@@ -270,6 +293,7 @@ proctype Timeout ()
 proctype Consumer ()
 {
   byte number, mine;
+  bool sure;                    /* the producer has proved that it knows the access token */
   chan next = [REGIONS] of { byte };
 
   if
@@ -290,7 +314,16 @@ proctype Consumer ()
   fi;
 
   do
+  :: to_consumer ? CHALLENGE, number ->
+    if
+    :: to_producer ! PROOF, 0
+    :: quiet = true; goto out
+    fi
+  :: to_consumer ? PROOF, number ->
+    sure = true;
+    to_producer ! HELLO, 0
   :: to_consumer ? OFFER, number ->
+    assert (sure || !secret);
     assert (region_token[number] || state == ENDED);
     if
     :: mine == 0 -> mine = number
@@ -329,6 +362,7 @@ init
   atomic {
     state = GREETING;
     if
+    :: region = 0; secret = true
     :: region = 0
     :: region = 1
     :: region = 1;
