@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -83,6 +84,17 @@ is_listening (void)
 
   g_clear_object (&socket);
   return listening;
+}
+
+/* Who has the path need not listen yet. */
+static void
+wait_until_listening (void)
+{
+  guint i;
+
+  for (i = 0; i < 2000 && !is_listening (); i++)
+    g_usleep (10 * 1000);
+  check_connect (path);
 }
 
 static gboolean
@@ -535,9 +547,7 @@ test_stopped (void)
   pid = start_stopped (TRUE);
   refuse_listen (path, MMAP_ERROR_IN_USE, "pid");
   kill (pid, SIGCONT);
-  for (i = 0; i < 1000 && !is_listening (); i++)
-    g_usleep (10 * 1000);
-  check_connect (path);
+  wait_until_listening ();
   kill (pid, SIGSTOP);
   wait_for_stop (pid);
   check_connect (path);
@@ -610,6 +620,7 @@ start_racer (int start, int done)
   if (pid != 0)
     return pid;
   racing = TRUE;
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (read (start, &byte, 1) < 0)
     _exit (3);
   if (mmap_listener_new (path, &error)) {
@@ -636,7 +647,7 @@ race (void)
   for (i = 0; i < N_RACERS; i++) {
     /* The last one to end is the winner, which waits for the others. */
     if (i == N_RACERS - 1) {
-      check_connect (path);
+      wait_until_listening ();
       g_assert_cmpint (write (done[1], "xxxx", N_RACERS), ==, N_RACERS);
     }
     g_assert_cmpint (wait (&status), >, 0);
