@@ -32,7 +32,7 @@ gst_mmap_item_pool_acquire_buffer (GstBufferPool * pool, GstBuffer ** buffer,
 {
   GstMmapItemPool *self = GST_MMAP_ITEM_POOL (pool);
 
-  *buffer = gst_mmap_shells_take (&self->shells, self->allocator);
+  *buffer = gst_mmap_shells_take (&self->shells);
   if (!*buffer)
     *buffer = gst_buffer_new ();
   return GST_FLOW_OK;
@@ -46,6 +46,16 @@ gst_mmap_item_pool_use_region (GstMmapItemPool * self, MmapRegion * region)
     return;
   gst_clear_object (&self->allocator);
   self->allocator = gst_mmap_allocator_new (region, NULL);
+  gst_mmap_shells_use (&self->shells, self->allocator);
+}
+
+void
+gst_mmap_item_pool_forget_region (GstBufferPool * pool)
+{
+  GstMmapItemPool *self = GST_MMAP_ITEM_POOL (pool);
+
+  gst_mmap_shells_use (&self->shells, NULL);
+  gst_clear_object (&self->allocator);
 }
 
 void

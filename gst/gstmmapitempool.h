@@ -24,4 +24,7 @@ GstBufferPool *gst_mmap_item_pool_new (void);
 void gst_mmap_item_pool_fill (GstBufferPool * pool, GstBuffer * buffer,
     const MmapItem * item);
 
+/* The region of the last frame is not needed any more, but for buffers that are still there. On the thread that fills. */
+void gst_mmap_item_pool_forget_region (GstBufferPool * pool);
+
 G_END_DECLS

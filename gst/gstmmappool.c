@@ -134,7 +134,7 @@ gst_mmap_pool_wrap (GstMmapPool * self, MmapBlock * block)
     return gst_mmap_pool_new_buffer (self, gst_allocator_alloc (NULL,
             self->size, &self->params));
   }
-  buffer = gst_mmap_shells_take (&self->shells, self->allocator);
+  buffer = gst_mmap_shells_take (&self->shells);
   if (buffer) {
     memory = gst_buffer_peek_memory (buffer, 0);
     gst_mmap_memory_fill_block (memory, block, total);
@@ -371,6 +371,7 @@ gst_mmap_pool_new (GstAllocator * allocator)
 
   gst_object_ref_sink (self);
   self->allocator = gst_object_ref (allocator);
+  gst_mmap_shells_use (&self->shells, self->allocator);
   self->producer = gst_mmap_allocator_get_producer (allocator);
   return GST_BUFFER_POOL_CAST (self);
 }

@@ -17,11 +17,12 @@ void
 gst_mmap_shells_init (GstMmapShells * shells)
 {
   g_mutex_init (&shells->lock);
+  shells->allocator = NULL;
   shells->n_buffers = 0;
 }
 
-static GstBuffer *
-take_any (GstMmapShells * shells)
+GstBuffer *
+gst_mmap_shells_take (GstMmapShells * shells)
 {
   GstBuffer *buffer = NULL;
 
@@ -37,8 +38,17 @@ gst_mmap_shells_drop (GstMmapShells * shells)
 {
   GstBuffer *buffer;
 
-  while ((buffer = take_any (shells)))
+  while ((buffer = gst_mmap_shells_take (shells)))
     gst_buffer_unref (buffer);
+}
+
+void
+gst_mmap_shells_use (GstMmapShells * shells, GstAllocator * allocator)
+{
+  g_mutex_lock (&shells->lock);
+  shells->allocator = allocator;
+  g_mutex_unlock (&shells->lock);
+  gst_mmap_shells_drop (shells);
 }
 
 void
@@ -95,21 +105,11 @@ gst_mmap_shells_put (GstMmapShells * shells, GstBuffer * buffer)
   gst_mmap_memory_clear (gst_buffer_peek_memory (buffer, 0));
 
   g_mutex_lock (&shells->lock);
-  if (shells->n_buffers < GST_MMAP_MAX_SHELLS) {
+  if (gst_buffer_peek_memory (buffer, 0)->allocator == shells->allocator
+      && shells->n_buffers < GST_MMAP_MAX_SHELLS) {
     shells->buffers[shells->n_buffers++] = buffer;
     buffer = NULL;
   }
   g_mutex_unlock (&shells->lock);
   gst_clear_buffer (&buffer);
-}
-
-GstBuffer *
-gst_mmap_shells_take (GstMmapShells * shells, GstAllocator * allocator)
-{
-  GstBuffer *buffer;
-
-  while ((buffer = take_any (shells))
-      && gst_buffer_peek_memory (buffer, 0)->allocator != allocator)
-    gst_buffer_unref (buffer);
-  return buffer;
 }

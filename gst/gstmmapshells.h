@@ -24,6 +24,7 @@ G_BEGIN_DECLS
 typedef struct
 {
   GMutex lock;
+  GstAllocator *allocator;      /* of the memories; not owned, only compared; NULL: none is kept */
   GstBuffer *buffers[GST_MMAP_MAX_SHELLS];
   guint n_buffers;
 } GstMmapShells;
@@ -34,13 +35,14 @@ void gst_mmap_shells_clear (GstMmapShells * shells);
 /* Forgets them all: they no longer look as the pool makes them. */
 void gst_mmap_shells_drop (GstMmapShells * shells);
 
+/* The same, and only those with a memory of @allocator (nullable: of none) are kept from now on: one of another would keep its region. */
+void gst_mmap_shells_use (GstMmapShells * shells, GstAllocator * allocator);
+
 /* Takes a buffer that comes back to its pool, if nobody else refers to its memory, and if that is still what the pool put in.
  * @buffer: (transfer full): gives back what it holds */
 void gst_mmap_shells_put (GstMmapShells * shells, GstBuffer * buffer);
 
-/* Returns: (transfer full) (nullable): a buffer whose one memory is of @allocator and to be filled; its metas are those with
- *     GST_META_FLAG_POOLED */
-GstBuffer *gst_mmap_shells_take (GstMmapShells * shells,
-    GstAllocator * allocator);
+/* Returns: (transfer full) (nullable): a buffer whose one memory is to be filled; its metas are those with GST_META_FLAG_POOLED */
+GstBuffer *gst_mmap_shells_take (GstMmapShells * shells);
 
 G_END_DECLS

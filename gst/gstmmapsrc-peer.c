@@ -12,6 +12,7 @@
 #include "gstmmapsrc-private.h"
 
 #include "address.h"
+#include "gstmmapitempool.h"
 
 #include <string.h>
 
@@ -164,6 +165,8 @@ gst_mmap_src_disconnected (GstMmapSrc * self)
   GstFlowReturn flow;
 
   self->alone_since = gst_mmap_monotonic_now ();
+  gst_mmap_item_pool_forget_region (self->pool);
+  gst_clear_buffer (&self->next);
   /* From now on an application may give it the next offer. */
   g_object_notify (G_OBJECT (self), "capabilities");
   gst_mmap_src_post_peer (self, gst_structure_new ("mmap-disconnected",

@@ -230,6 +230,58 @@ test_producer_is_killed_and_replaced (void)
   g_assert_cmpint (unlink (path), ==, 0);
 }
 
+static guint
+count_mapped_regions (void)
+{
+  g_autofree char *maps = NULL;
+  const char *at;
+  guint n = 0;
+
+  g_assert_true (g_file_get_contents ("/proc/self/maps", &maps, NULL, NULL));
+  for (at = maps; (at = strstr (at, "/memfd:gst-mmap ")); at++)
+    n++;
+  return n;
+}
+
+static void
+set_hold (Pipe * pipe, gboolean hold)
+{
+  g_mutex_lock (&pipe->lock);
+  pipe->hold = hold;
+  if (!hold)
+    g_ptr_array_set_size (pipe->held, 0);
+  g_mutex_unlock (&pipe->lock);
+}
+
+/* Buffers that lie ready to be used again don't keep the memory of a producer that has gone. */
+static void
+test_dead_regions_are_unmapped (void)
+{
+  gint64 end = g_get_monotonic_time () + GST_TIME_AS_USECONDS (PIPE_TIMEOUT);
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *consumer = pipe_new ("mmapsrc name=src socket-path=%s ! "
+      "fakesink name=out sync=false enable-last-sample=false", path);
+  guint round, n;
+
+  pipe_play (consumer);
+  for (round = 0; round < 3; round++) {
+    guint before = consumer->frames->len;
+    pid_t pid = fork_producer (path);
+
+    set_hold (consumer, TRUE);
+    pipe_wait_frames (consumer, before + 5);
+    set_hold (consumer, FALSE);
+    kill_producer (pid);
+  }
+  while ((n = count_mapped_regions ()) > 0) {
+    if (g_get_monotonic_time () > end)
+      g_error ("%u regions of dead producers are still mapped", n);
+    g_usleep (1000);
+  }
+  pipe_free (consumer);
+  g_assert_cmpint (unlink (path), ==, 0);
+}
+
 /* Both sides through all states, in any order, a hundred times. */
 static void
 test_states_at_any_moment (void)
@@ -436,6 +488,8 @@ add_tests (void)
   leak_check_add_test ("/mmapsrc/live-running-time", test_live_running_time);
   leak_check_add_test ("/mmapsrc/producer-is-killed-and-replaced",
       test_producer_is_killed_and_replaced);
+  leak_check_add_test ("/mmapsrc/dead-regions-are-unmapped",
+      test_dead_regions_are_unmapped);
   leak_check_add_test ("/mmapsrc/states-at-any-moment",
       test_states_at_any_moment);
   leak_check_add_test ("/mmapsrc/flushing-seek", test_flushing_seek);
