@@ -1,0 +1,109 @@
+"""What the fault suite draws from its seed: pipelines, fates, faults. Each draw follows from the seed and from what it is for, so that
+one that depends on the machine's speed doesn't change the others."""
+
+import math
+import random
+import shlex
+import signal
+
+WIDTHS = [(64, 16), (128, 64), (320, 240), (640, 480), (1280, 800)]
+LARGEST = 60000                 # bytes of a frame without caps
+# What the region holds besides frames: see src/producer-block.c.
+OVERHEAD = 400000
+
+# How often, in relation to each other.
+FAULTS = {
+    "kill consumer": 20, "stop consumer": 8, "stop and kill consumer": 4, "end consumer": 8, "crash consumer": 8,
+    "restart consumer in its process": 6, "join": 24,
+    "kill producer": 6, "stop producer": 6, "crash producer": 3, "end producer": 3, "end of stream": 3,
+    "second producer": 2, "two at once for a dead one": 3, "kill all": 3,
+}
+
+
+def generator(*what):
+    return random.Random("/".join(map(str, what)))
+
+
+def logarithmic(random, low, high):
+    """A number whose magnitude is drawn: small ones are as likely as large ones."""
+    return int(math.exp(random.uniform(math.log(low), math.log(high + 1))))
+
+
+def crash_signal(random):
+    return random.choice([signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS])
+
+
+def draw_fate(random):
+    """Where a process dies, or stops, all by itself: see fate.h."""
+    kind = random.choice(["call", "call", "frame", "frame", "time"])
+    end = random.choices([signal.SIGKILL, signal.SIGSTOP, crash_signal(random)], [70, 15, 15])[0]
+    steps = 0 if kind == "time" or random.random() < 0.3 else logarithmic(random, 1, 30000)
+    count = {"call": lambda: logarithmic(random, 1, 300), "frame": lambda: random.randint(1, 40),
+             "time": lambda: logarithmic(random, 50, 200000)}[kind]()
+    return f"{kind}:{count}:{steps}:{int(end)}"
+
+
+class Plan:
+    """How the producers of one generation are made: all on the same address."""
+
+    def __init__(self, random, directory, shm, seed):
+        self.seed = seed
+        self.directory = directory
+        self.abstract = f"{shm.name}-socket" if random.random() < 0.25 else None
+        self.address = f"@{self.abstract}" if self.abstract else str(directory / "socket")
+        self.file = shm if random.random() < 0.4 else None
+        self.caps = None
+        # Blocking, and where frames may be missing, if the consumer knows how many.
+        self.leaky = random.choice(["none", "none", "upstream", "downstream"])
+        self.metas_period = random.choice([0, 1, 3, 7])
+        sink = [f"mmapsink name=link sync=false socket-path={self.address}"]
+        if self.file:
+            sink.append(f"file={self.file}")
+        sink.append(f"leaky-type={self.leaky}")
+        if random.random() < 0.4:
+            sink.append(f"max-buffers={random.choice([1, 2, 3, 8])}")
+        largest = LARGEST
+        if random.random() < 0.75:
+            widths = random.sample(WIDTHS[:random.choice([2, 3, 3, 4, 5])], 2)
+            self.caps = [f"video/x-raw,format=GRAY8,width={w},height={h},framerate=1000/1" for w, h in widths]
+            largest = max(w * h for w, h in widths)
+            head = f"videotestsrc pattern=black ! capsfilter name=caps caps=\"{self.caps[0]}\""
+            if random.random() < 0.4:
+                head += " ! identity drop-allocation=true"
+        else:
+            head = f"fakesrc format=time sizetype=random sizemin=40 sizemax={LARGEST} filltype=nothing"
+        if random.random() < 0.4:
+            sink.append(f"size={random.randint(4, 12) * largest + OVERHEAD}")
+        if random.random() < 0.3:
+            sink.append("wait-for-connection=false")
+        if random.random() < 0.3:
+            sink.append(f"spin-time={random.choice([0, 100000])}")
+        if random.random() < 0.3:
+            sink.append(f"token-bytes={random.choice([16, 1024])}")
+        if random.random() < 0.3:
+            head += " ! queue max-size-buffers=3"
+        self.pipeline = f"{head} ! {' '.join(sink)}"
+        self.options = [f"--pause={random.choice([200, 500, 1000, 2000])}"]
+        if self.caps:
+            self.options += [f"--caps={';'.join(self.caps)}", f"--caps-period={random.choice([10, 50, 200])}"]
+
+    def common(self, pipeline):
+        return [f"--seed={self.seed}", f"--metas-period={self.metas_period}", f"--pipeline={pipeline}"]
+
+    def producer(self, number):
+        return [shlex.quote(option) for option in self.common(self.pipeline) + [f"--number={number}"] + self.options]
+
+    def consumer(self, random):
+        source = f"mmapsrc name=link socket-path={self.address} is-live={random.choice(['true', 'false'])}"
+        if random.random() < 0.3:
+            source += f" spin-time={random.choice([0, 100000])}"
+        options = []
+        kind = random.choice(["fast", "fast", "slow", "holds", "queue"])
+        if kind == "slow":
+            options.append(f"--pause={random.choice([1000, 3000])}")
+        elif kind == "holds":
+            options.append(f"--hold={random.randint(1, 12)}")
+        elif kind == "queue":
+            source += f" ! queue max-size-buffers={random.randint(1, 20)}"
+        pipeline = f"{source} ! fakesink name=out sync=false enable-last-sample=false"
+        return [shlex.quote(option) for option in self.common(pipeline) + options]

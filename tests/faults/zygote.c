@@ -1,0 +1,162 @@
+/* gst-mmap: the process from which those of the fault suite fork
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Has loaded all that its children need, so that they start in a millisecond. faults.py writes lines to its standard input:
+ *
+ *   spawn OPTION...   forks a process: see peer.c. Prints "pid N"
+ *   kill N SIGNAL     to a child that has not been waited for: another process never has its number
+ *
+ * It prints "exit N STATUS", as of waitpid(2), when one has ended. When its input ends, all of them do.
+ */
+#include "peer.h"
+
+#include "gstmmapsink.h"
+#include "gstmmapsrc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static sigset_t child_signal;
+static int signal_fd;
+static GHashTable *children;
+
+static int
+run_child (pid_t parent, const char *options)
+{
+  g_autofree char *line = g_strconcat ("faults-peer ", options, NULL);
+  gint argc;
+  gchar **argv;
+
+  prctl (PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid () != parent)
+    return 2;
+  close (signal_fd);
+  dup2 (STDERR_FILENO, STDOUT_FILENO);
+  sigprocmask (SIG_UNBLOCK, &child_signal, NULL);
+  if (!g_shell_parse_argv (line, &argc, &argv, NULL))
+    return 2;
+  return peer_run (argc, argv);
+}
+
+static void
+spawn (const char *options)
+{
+  pid_t parent = getpid ();
+  pid_t pid = fork ();
+
+  if (pid == 0)
+    exit (run_child (parent, options));
+  if (pid < 0)
+    g_error ("fork: %s", g_strerror (errno));
+  g_hash_table_add (children, GINT_TO_POINTER (pid));
+  printf ("pid %d\n", (int) pid);
+}
+
+static void
+handle_line (char *line)
+{
+  int pid, number;
+
+  g_strchomp (line);
+  if (g_str_has_prefix (line, "spawn "))
+    spawn (line + strlen ("spawn "));
+  else if (sscanf (line, "kill %d %d", &pid, &number) != 2)
+    g_error ("what is \"%s\"?", line);
+  else if (g_hash_table_contains (children, GINT_TO_POINTER (pid)))
+    kill (pid, number);
+}
+
+static void
+reap (void)
+{
+  struct signalfd_siginfo info;
+  int status;
+  pid_t pid;
+
+  if (read (signal_fd, &info, sizeof info) < 0)
+    return;
+  while ((pid = waitpid (-1, &status, WNOHANG)) > 0) {
+    g_hash_table_remove (children, GINT_TO_POINTER (pid));
+    printf ("exit %d %d\n", (int) pid, status);
+  }
+}
+
+/* Everything that is loaded or registered once. No thread may be left: fork() would not take it along. */
+static void
+warm_up (void)
+{
+  static const char *const names[] = { "videotestsrc", "fakesrc", "fakesink",
+    "capsfilter", "identity", "queue", "mmapsink", "mmapsrc"
+  };
+  guint i;
+
+  g_assert_true (GST_ELEMENT_REGISTER (mmapsink, NULL));
+  g_assert_true (GST_ELEMENT_REGISTER (mmapsrc, NULL));
+  for (i = 0; i < G_N_ELEMENTS (names); i++) {
+    GstElement *element = gst_element_factory_make (names[i], NULL);
+
+    if (!element)
+      g_error ("There is no element %s", names[i]);
+    gst_object_unref (element);
+  }
+}
+
+static guint
+count_threads (void)
+{
+  g_autoptr (GDir) tasks = g_dir_open ("/proc/self/task", 0, NULL);
+  guint n = 0;
+
+  while (tasks && g_dir_read_name (tasks))
+    n++;
+  return n;
+}
+
+int
+main (int argc, char **argv)
+{
+  struct rlimit no_core = { 0, 0 };
+  struct pollfd fds[2] = { {STDIN_FILENO, POLLIN, 0} };
+  g_autofree char *line = NULL;
+  size_t size = 0;
+
+  /* A line at a time, so that poll() knows of what was not read. */
+  setvbuf (stdin, NULL, _IONBF, 0);
+  setvbuf (stdout, NULL, _IOLBF, 0);
+  setrlimit (RLIMIT_CORE, &no_core);
+  gst_init (&argc, &argv);
+  warm_up ();
+  if (count_threads () != 1)
+    g_error ("There are threads, which fork() doesn't take along");
+
+  children = g_hash_table_new (NULL, NULL);
+  sigemptyset (&child_signal);
+  sigaddset (&child_signal, SIGCHLD);
+  sigprocmask (SIG_BLOCK, &child_signal, NULL);
+  signal_fd = signalfd (-1, &child_signal, SFD_CLOEXEC | SFD_NONBLOCK);
+  fds[1] = (struct pollfd) { signal_fd, POLLIN, 0 };
+  for (;;) {
+    if (poll (fds, G_N_ELEMENTS (fds), -1) < 0 && errno != EINTR)
+      g_error ("poll: %s", g_strerror (errno));
+    if (fds[1].revents)
+      reap ();
+    if (!fds[0].revents)
+      continue;
+    if (getline (&line, &size, stdin) < 0)
+      break;
+    handle_line (line);
+  }
+  /* Those that are left die with this process. */
+  _exit (0);
+}
