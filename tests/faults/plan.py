@@ -94,7 +94,9 @@ class Plan:
         return [shlex.quote(option) for option in self.common(self.pipeline) + [f"--number={number}"] + self.options]
 
     def consumer(self, random):
-        source = f"mmapsrc name=link socket-path={self.address} is-live={random.choice(['true', 'false'])}"
+        # Some end with their producer, and then must have had all that it sent.
+        source = (f"mmapsrc name=link socket-path={self.address} is-live={random.choice(['true', 'false'])} "
+                  f"on-disconnect={random.choices(['wait', 'eos'], [85, 15])[0]}")
         if random.random() < 0.3:
             source += f" spin-time={random.choice([0, 100000])}"
         options = []
