@@ -347,7 +347,7 @@ gst_mmap_capabilities_summarise (const char *file, guint64 size,
   if (token_bytes > 0)
     gst_caps_set_simple (caps, "token-bytes", G_TYPE_UINT, token_bytes, NULL);
   if (media) {
-    GstCaps *media_caps = gst_caps_from_string (media);
+    GstCaps *media_caps = gst_mmap_caps_from_string (media);
 
     if (media_caps) {
       gst_caps_set_simple (caps, "media", GST_TYPE_CAPS, media_caps, NULL);
