@@ -1,0 +1,102 @@
+/* gst-mmap: fuzz target: a producer, and what a consumer writes into the memory of its link
+ *
+ * Copyright (C) 2026 the gst-mmap authors
+ * SPDX-License-Identifier: LGPL-2.1-or-later
+ *
+ * Links that are up: indices, releases, QoS, sleep words, between frames and events; beside an honest consumer.
+ */
+#include "fuzz-producer.h"
+
+#define MAX_STEPS 120
+
+void
+fuzz_start (void)
+{
+}
+
+static void
+bring_up (FuzzProducer * self, FuzzPeer * peer)
+{
+  g_autoptr (GVariant) answer = NULL;
+  FuzzInput plain = { NULL, 0, FALSE };
+  GVariantDict hello;
+  int fd;
+
+  fuzz_peer_connect (self, peer, TRUE);
+  answer = fuzz_peer_make_answer (peer);
+  /* Too many, or no room for a token. */
+  if (!answer)
+    return;
+  fuzz_assert (mmap_producer_accept_answer (self->producer, answer, NULL));
+  fd = fuzz_peer_get_wake_fd (peer);
+  g_variant_dict_init (&hello, NULL);
+  g_variant_dict_insert (&hello, "protocol", "u", MMAP_PROTOCOL_VERSION);
+  fuzz_send (&plain, peer->fd, MMAP_MESSAGE_HELLO,
+      g_variant_ref_sink (g_variant_dict_end (&hello)), &fd, 1);
+  fuzz_producer_serve (self);
+  mmap_producer_admit (self->producer, peer->link_id);
+}
+
+/* By the rules: without what they lead to, there is nothing to break. */
+static void
+read_one (FuzzPeer * peer, gboolean frame)
+{
+  MmapRing *ring = frame ? &peer->link->frames : &peer->link->events;
+  MmapDescriptor descriptor;
+
+  if (mmap_ring_peek (ring, &descriptor) == MMAP_RING_OK
+      && mmap_ring_pop (ring) == MMAP_RING_OK)
+    peer->id = descriptor.id;
+}
+
+static void
+step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
+{
+  guint choice = fuzz_below (input, 9);
+
+  if (!peer->link && choice != 8)
+    choice = 0;
+  switch (choice) {
+    case 0:
+      bring_up (self, peer);
+      break;
+    case 1:
+      read_one (peer, TRUE);
+      break;
+    case 2:
+      read_one (peer, FALSE);
+      break;
+    case 3:
+      mmap_ring_push (&peer->link->releases, &peer->id);
+      break;
+    case 4:
+      fuzz_write_word (input, peer->link->area, peer->id);
+      break;
+    case 5:
+      mmap_waker_wake (&peer->link->waker, peer->link->wake_fd);
+      break;
+    case 6:
+      if (fuzz_one_in (input, 4))
+        fuzz_peer_close (peer);
+      else
+        fuzz_peer_receive (peer);
+      break;
+    default:
+      fuzz_producer_act (self, input);
+      break;
+  }
+}
+
+void
+fuzz_run (FuzzInput * input)
+{
+  FuzzProducer self;
+  guint i;
+
+  fuzz_producer_init (&self);
+  for (i = 0; i < MAX_STEPS && input->size > 0; i++) {
+    step (&self, input, &self.peers[fuzz_below (input, 2)]);
+    fuzz_producer_serve (&self);
+  }
+  fuzz_producer_clear (&self);
+}
