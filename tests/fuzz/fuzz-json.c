@@ -18,7 +18,9 @@ static const char *const words[] = {
   "null", "true", "\\u0000", "\\ud800", "\\", "//", "/*", "1.5",
   "99999999999999999999", " ", "\n",
   "{\"file\": \"/f\", \"size\": 65536, \"token\": \"0x1\", "
-      "\"token_index\": 8192, \"token_bytes\": 16", NULL
+      "\"token_index\": 8192, \"token_bytes\": 16",
+  "{\"file\": \"/f\", \"size\": 65536, \"token\": \"0x1\", "
+      "\"token_bytes\": 16, \"token_index\": ", NULL
 };
 
 /* json-glib itself leaks what it has of a string or a comment that doesn't end. The tool ends then. */

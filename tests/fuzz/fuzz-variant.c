@@ -220,27 +220,40 @@ fuzz_dict (FuzzInput * input, const char *type, const FuzzKey * keys,
   return g_variant_ref_sink (g_variant_builder_end (&builder));
 }
 
+/* Returns: floating: @entry, with another value of the same type */
+static GVariant *
+replace_value (FuzzInput * input, GVariant * entry, const FuzzWords * words)
+{
+  g_autoptr (GVariant) old = NULL;
+  const char *name;
+
+  g_variant_get (entry, "{&sv}", &name, &old);
+  return g_variant_new ("{sv}", name, make (input, g_variant_get_type (old),
+          words, 0));
+}
+
 GVariant *
 fuzz_edit_dict (FuzzInput * input, GVariant * dict, const FuzzKey * keys,
     const FuzzWords * words)
 {
-  guint8 choice = fuzz_byte (input), left_out = 255, i = 0;
+  guint8 choice = fuzz_byte (input);
+  guint changed = choice & 3 ? fuzz_below (input, 16) : 16, i = 0;
   GVariantBuilder builder;
   GVariantIter iter;
   GVariant *entry;
 
   if (choice < 128)
     return dict;
-  if (choice & 1)
-    left_out = fuzz_below (input, 16);
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  if (choice & 2)
-    add_entry (input, &builder, TRUE, keys, words);
   g_variant_iter_init (&iter, dict);
   while ((entry = g_variant_iter_next_value (&iter))) {
-    if (i++ != left_out)
+    if (i != changed)
       g_variant_builder_add_value (&builder, entry);
+    else if (choice & 1)
+      g_variant_builder_add_value (&builder, replace_value (input, entry,
+              words));
     g_variant_unref (entry);
+    i++;
   }
   if (choice & 4)
     add_entry (input, &builder, TRUE, keys, words);
