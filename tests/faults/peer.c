@@ -153,13 +153,13 @@ map_record (void)
 }
 
 static gboolean
-parse (int argc, char **argv, Fate * fate)
+parse (char ***argv, Fate * fate)
 {
   g_autoptr (GOptionContext) context = g_option_context_new (NULL);
   g_autoptr (GError) error = NULL;
 
   g_option_context_add_main_entries (context, entries, NULL);
-  if (g_option_context_parse (context, &argc, &argv, &error)
+  if (g_option_context_parse_strv (context, argv, &error)
       && peer.record_path && peer.description && peer.role
       && (!peer.fate || fate_parse (peer.fate, fate)))
     return TRUE;
@@ -189,12 +189,12 @@ build (void)
 }
 
 int
-peer_run (int argc, char **argv)
+peer_run (char ***argv)
 {
   Fate fate = { 0 };
   GstBus *bus;
 
-  if (!parse (argc, argv, &fate))
+  if (!parse (argv, &fate))
     return 2;
   if (peer.errors_path && !freopen (peer.errors_path, "w", stderr))
     return 2;

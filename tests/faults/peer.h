@@ -42,8 +42,8 @@ typedef struct
   guint64 hold;                 /* consumer: frames that it keeps */
 } Peer;
 
-/* The process's whole life, from fork() on. Returns: its status */
-int peer_run (int argc, char **argv);
+/* The process's whole life, from fork() on. @argv: its options, which are taken out. Returns: its status */
+int peer_run (char ***argv);
 
 /* It ends, and @what is why. From any thread. */
 void peer_fail (Peer * peer, const char *format, ...) G_GNUC_PRINTF (2, 3);

@@ -35,8 +35,7 @@ static int
 run_child (pid_t parent, const char *options)
 {
   g_autofree char *line = g_strconcat ("faults-peer ", options, NULL);
-  gint argc;
-  gchar **argv;
+  g_auto (GStrv) argv = NULL;
 
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (getppid () != parent)
@@ -44,9 +43,9 @@ run_child (pid_t parent, const char *options)
   close (signal_fd);
   dup2 (STDERR_FILENO, STDOUT_FILENO);
   sigprocmask (SIG_UNBLOCK, &child_signal, NULL);
-  if (!g_shell_parse_argv (line, &argc, &argv, NULL))
+  if (!g_shell_parse_argv (line, NULL, &argv, NULL))
     return 2;
-  return peer_run (argc, argv);
+  return peer_run (&argv);
 }
 
 static void
