@@ -134,10 +134,13 @@ fate_arm (const Fate * the_fate)
   __attribute__ ((visibility ("default"))) type \
   name parameters \
   { \
-    static type (*next) parameters; \
+    static void *found; \
+    type (*next) parameters = __atomic_load_n (&found, __ATOMIC_RELAXED); \
     type result; \
-    if (!next) \
+    if (!next) { \
       next = dlsym (RTLD_NEXT, #name); \
+      __atomic_store_n (&found, (void *) next, __ATOMIC_RELAXED); \
+    } \
     pass (FATE_CALL); \
     result = next arguments; \
     pass (FATE_CALL); \
