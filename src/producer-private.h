@@ -4,11 +4,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
- * producer-accept.c: who connects. producer-link.c: handshake, on the service thread. producer-message.c: messages on links that are up, and what callers are told of.
- * producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
- * producer-link.c: handshake, on the service thread. producer-secret.c: before it, the access token. producer-message.c: messages on links
- * that are up, and what callers are told of. producer-publish.c: frames, releases. producer-leaky.c: frames for slow consumers.
- * producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
+ * producer-accept.c: who connects. producer-link.c: handshake, on the service thread. producer-secret.c: before it, the access token.
+ * producer-message.c: messages on links that are up, and what callers are told of. producer-publish.c: frames, releases.
+ * producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
  * Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once

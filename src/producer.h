@@ -207,13 +207,12 @@ void mmap_producer_set_callbacks (MmapProducer * producer,
  * @users: (transfer full) */
 void mmap_producer_set_allowed (MmapProducer * producer, MmapUsers * users);
 
-/* Starts the service thread. FALSE with MMAP_ERROR_NO_RESOURCES. */
 /* Who connects to the socket has to prove that it knows a token, before it is offered anything. What is offered through somebody else's
  * channel is not concerned. Call before mmap_producer_start(), once.
  * @secret: (transfer full) (nullable) */
 void mmap_producer_set_secret (MmapProducer * producer, MmapSecret * secret);
 
-/* Starts the service thread. FALSE with MMAP_ERROR_FAILED. */
+/* Starts the service thread. FALSE with MMAP_ERROR_NO_RESOURCES. */
 gboolean mmap_producer_start (MmapProducer * producer, GError ** error);
 
 /* Ends all links, removes socket and file, ends the service thread; after this no callback runs and every wait ends.
