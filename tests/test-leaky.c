@@ -307,7 +307,6 @@ test_key_unit (void)
   gated_wait_frame (slow, 0);
   while (pipe_get_stat (slow->pipe, "src", "held") > 0)
     g_usleep (1000);
-  harness_count_upstream (harness, GST_EVENT_CUSTOM_UPSTREAM);
   harness_try_push_frame (harness, 6, GST_BUFFER_FLAG_DELTA_UNIT);
   event = harness_pull_upstream (harness, GST_EVENT_CUSTOM_UPSTREAM);
   g_assert_true (gst_event_has_name (event, "GstForceKeyUnit"));
@@ -316,7 +315,9 @@ test_key_unit (void)
   gated_wait_frame (slow, 7);
   g_assert_cmpuint (slow->passed->len, ==, 2);
   g_assert_true (gated_get (slow, 1).flags & GST_BUFFER_FLAG_DISCONT);
-  g_assert_cmpuint (gated_get (slow, 1).missed, ==, 5);
+  /* The first one is copied, as it is all that this side may hold; if it was given back in time, frame 5 was there. */
+  g_assert_cmpuint (gated_get (slow, 1).missed, >=, 4);
+  g_assert_cmpuint (gated_get (slow, 1).missed, <=, 5);
   gated_free (slow);
   harness_free (harness);
 }
