@@ -57,8 +57,11 @@ call_faults_get_count (void)
   return g_atomic_int_get (&n_calls);
 }
 
+/* ThreadSanitizer's own start comes through here, before it can look at anything. */
+#define UNWATCHED __attribute__((no_sanitize ("thread")))
+
 /* Whether this call of @call fails: then errno is set. */
-static gboolean
+UNWATCHED static gboolean
 fails (Call call)
 {
   guint number;
@@ -74,7 +77,7 @@ fails (Call call)
 
 /* A function @symbol with the arguments (@formal), passed on as (@actual). */
 #define INTERCEPT(id, symbol, call, type, failure, formal, actual) \
-  __attribute__((visibility ("default"))) \
+  __attribute__((visibility ("default"))) UNWATCHED \
   type fault_##id formal __asm__ (symbol); \
   type fault_##id formal \
   { \
@@ -145,7 +148,7 @@ INTERCEPT (g_try_malloc, "g_try_malloc", CALL_TRY_MALLOC, gpointer, NULL, (gsize
 
 /* With an argument that may be there or not. */
 #define INTERCEPT_VARIADIC(id, symbol, call, formal, last, type, actual) \
-  __attribute__((visibility ("default"))) \
+  __attribute__((visibility ("default"))) UNWATCHED \
   int fault_##id formal __asm__ (symbol); \
   int fault_##id formal \
   { \

@@ -522,7 +522,12 @@ class Restart(LeftoverTest):
             mkdir /dev/shm/plugins
             cp "$1"/*.so /dev/shm/plugins
             cp "$3" /dev/shm/registry
+            # What a sanitizer needs may lie in /tmp.
+            mkdir /dev/shm/top
+            mount --bind "$4" /dev/shm/top
             mount -t tmpfs none /tmp
+            mkdir -p "$4"
+            mount --bind /dev/shm/top "$4"
             export GST_REGISTRY=/dev/shm/registry GST_PLUGIN_PATH=/dev/shm/plugins
             tool=/dev/shm/tool
             "$tool" list
@@ -544,13 +549,14 @@ class Restart(LeftoverTest):
               [ $n = 1 ] || {{ "$tool" list; "$tool" clean; }}
             done
             "$tool" list
-            find /tmp /dev/shm -newer /dev/shm/plugins ! -name 'registry*'
+            find /tmp /dev/shm -xdev -newer /dev/shm/plugins ! -name 'registry*'
         """
         # The registry is there once a pipeline has run.
         self.launch("first", "fakesrc num-buffers=1 ! fakesink").finish()
         ours = launch.environment()
         output = self.start("machine", *in_namespaces("--mount"), "sh", "-c", script,
                             TOOL, ours["GST_PLUGIN_PATH"].split(":")[0], ours.get("LD_PRELOAD", ""), ours["GST_REGISTRY"],
+                            str(launch.TOP),
                             env={"LD_PRELOAD": ""}).finish()
         nothing, first, second, dead, end = self.split(output)
         self.assertEqual(nothing, [])
