@@ -22,7 +22,7 @@ static char *address;
 typedef struct
 {
   MmapProducer *producer;
-  gboolean admit;               /* whoever has answered */
+  gboolean admit;               /* atomic: whoever has answered */
   GMutex lock;
   GCond cond;
   /* under the lock */
@@ -83,7 +83,7 @@ on_accepts (guint32 link_id, const char *media, gboolean answered,
 
   tell (scene, "%s-%u-%s", answered ? "answered" : "hello", link_id,
       media ? media : "any");
-  if (scene->admit)
+  if (g_atomic_int_get (&scene->admit))
     mmap_producer_admit (scene->producer, link_id);
 }
 
@@ -538,7 +538,7 @@ test_send (void)
   g_assert_false (send (&scene, 1, "nobody"));
   bring_up (&scene, &one);
   bring_up (&scene, &two);
-  scene.admit = FALSE;
+  g_atomic_int_set (&scene.admit, FALSE);
   raw_connect (&answered, address);
   send_hello (&answered, NULL);
   raw_take_offer (&answered);
@@ -897,7 +897,7 @@ test_wrong (gconstpointer data)
   scene_begin (&scene, TRUE, MIB);
   bring_up (&scene, &good);
   wait_for_links (scene.producer, 1);
-  scene.admit = wrong->when == UP;
+  g_atomic_int_set (&scene.admit, wrong->when == UP);
   raw_connect (&raw, address);
   if (wrong->when >= OFFERED) {
     send_hello (&raw, "m");
