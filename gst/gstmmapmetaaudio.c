@@ -107,9 +107,7 @@ fits_caps (const GstAudioInfo * info, GstCaps * caps)
 
   return caps && gst_structure_has_name (gst_caps_get_structure (caps, 0),
       "audio/x-raw") && gst_audio_info_from_caps (&expected, caps)
-      && GST_AUDIO_INFO_FORMAT (info) == GST_AUDIO_INFO_FORMAT (&expected)
-      && GST_AUDIO_INFO_CHANNELS (info) == GST_AUDIO_INFO_CHANNELS (&expected)
-      && GST_AUDIO_INFO_LAYOUT (info) == GST_AUDIO_INFO_LAYOUT (&expected);
+      && gst_audio_info_is_equal (info, &expected);
 }
 
 static gboolean
