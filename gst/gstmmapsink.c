@@ -18,7 +18,8 @@
  * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
  * ]|
  *
- * Here is its life, and its properties; the rest is in gstmmapsink-caps.c (negotiation, memory), -event.c and -frame.c.
+ * Here is its life, and its properties; the rest is in gstmmapsink-caps.c (negotiation, memory), -event.c, -frame.c, and -leaky.c (slow
+ * consumers).
  *
  * Virtual methods run on the streaming thread, but for unlock, queries, flushes and state changes. The core's service thread calls
  * links_changed(), refused(), accepts(), left() and message(), another one failed().

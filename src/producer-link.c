@@ -592,6 +592,7 @@ static gboolean
 create_offer_locked (MmapProducer * producer, GSocket * socket,
     GVariant ** variant, int *fds, guint * n_fds, GError ** error)
 {
+  static const MmapPeer nobody = { 0, 0 };
   g_auto (MmapCapabilities) offer = { 0 };
   MmapProducerLink *link;
   int share_fd = -1;
@@ -604,9 +605,7 @@ create_offer_locked (MmapProducer * producer, GSocket * socket,
         "There is no region to be offered yet: wait for the stream's caps");
     return FALSE;
   }
-  link = mmap_producer_link_new_locked (producer, socket, (MmapPeer) {
-      0, 0}
-      , error);
+  link = mmap_producer_link_new_locked (producer, socket, nobody, error);
   if (!link)
     return FALSE;
   link->carried = TRUE;
