@@ -231,19 +231,16 @@ gboolean
 gst_mmap_allocator_wait (GstAllocator * allocator, guint64 serial)
 {
   GstMmapAllocator *self = GST_MMAP_ALLOCATOR (allocator);
-  gboolean unread = mmap_producer_has_unread (self->producer);
+  gboolean leaky = mmap_producer_is_leaky (self->producer);
+  gboolean unread = !leaky && mmap_producer_has_unread (self->producer);
   gboolean sure = mmap_producer_expects_room (self->producer, serial);
 
   if (g_atomic_int_get (&self->flushing))
     return FALSE;
-  if (mmap_producer_is_leaky (self->producer)) {
-    /* Consumers are not waited for. */
-    if (mmap_producer_reclaim (self->producer))
-      return TRUE;
-    unread = FALSE;
-  }
-  if (!(sure || (!mmap_producer_is_leaky (self->producer)
-              && gst_mmap_allocator_can_expect (self, unread))))
+  if (leaky && mmap_producer_reclaim (self->producer))
+    return TRUE;
+  /* A leaky producer doesn't wait for consumers. */
+  if (!sure && (leaky || !gst_mmap_allocator_can_expect (self, unread)))
     return FALSE;
   if (!sure)
     g_atomic_int_set (&self->waited, TRUE);

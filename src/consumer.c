@@ -314,6 +314,17 @@ check_block (MmapConsumer * consumer, guint64 offset, guint64 size)
   return NULL;
 }
 
+/* Frames between the last one and frame @number: the count goes round without 0, which says nothing. */
+static guint32
+count_missed (MmapConsumer * consumer, guint32 number)
+{
+  guint32 missed = number - consumer->number - 1;
+
+  if (number == 0)
+    return 0;
+  return number < consumer->number ? missed - 1 : missed;
+}
+
 /* Checks the descriptor, a private copy. */
 static MmapNextResult
 take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
@@ -351,8 +362,7 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
     mmap_add_relaxed (&consumer->link->held_bytes, descriptor->size);
     mmap_add_relaxed (&consumer->stats.frames, 1);
     mmap_add_relaxed (&consumer->stats.bytes, descriptor->size);
-    item->missed = descriptor->number == 0 ? 0 :
-        descriptor->number - consumer->number - 1;
+    item->missed = count_missed (consumer, descriptor->number);
     consumer->number = descriptor->number;
     if (item->missed > 0)
       mmap_add_relaxed (&consumer->stats.missed, item->missed);
