@@ -71,7 +71,10 @@ content_of (GstMemory * memory)
 static gpointer
 gst_mmap_allocator_map (GstMemory * memory, gsize maxsize, GstMapFlags flags)
 {
-  return GST_MMAP_ALLOCATOR (memory->allocator)->region->base;
+  MmapRegion *region = GST_MMAP_ALLOCATOR (memory->allocator)->region;
+
+  /* Where the file begins: memory->offset is that in the file, of which the region may be a window. */
+  return (gpointer) ((guintptr) region->base - region->area_offset);
 }
 
 static void
@@ -84,7 +87,7 @@ gst_mmap_allocator_new_memory (GstAllocator * allocator)
 {
   MmapRegion *region = GST_MMAP_ALLOCATOR (allocator)->region;
   GstMemory *memory = gst_fd_allocator_alloc (allocator, region->fd,
-      region->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
+      region->area_offset + region->size, GST_FD_MEMORY_FLAG_DONT_CLOSE);
 
   gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (memory), content_quark,
       g_new0 (Content, 1), content_free);
@@ -96,8 +99,8 @@ gst_mmap_memory_fill_block (GstMemory * memory, MmapBlock * block, gsize size)
 {
   content_of (memory)->block = block;
   /* Ends with the block: nobody can grow into the next one. */
-  memory->maxsize = block->offset + block->size;
-  memory->offset = block->offset;
+  memory->offset = block->region->area_offset + block->offset;
+  memory->maxsize = memory->offset + block->size;
   memory->size = size;
 }
 
@@ -110,8 +113,8 @@ gst_mmap_memory_fill_item (GstMemory * memory, const MmapItem * item)
   content->link = mmap_consumer_link_ref (item->link);
   content->id = descriptor->id;
   content->size = descriptor->size;
-  memory->maxsize = descriptor->offset + descriptor->size;
-  memory->offset = descriptor->offset;
+  memory->offset = item->region->area_offset + descriptor->offset;
+  memory->maxsize = memory->offset + descriptor->size;
   memory->size = descriptor->size;
 }
 
@@ -165,9 +168,10 @@ gst_mmap_memory_get_position (GstMemory * memory, guint64 * offset)
 
   if (!block)
     return NULL;
-  *offset = memory->offset;
-  if (!GST_IS_MMAP_ALLOCATOR (memory->allocator))
-    *offset += block->offset;
+  if (GST_IS_MMAP_ALLOCATOR (memory->allocator))
+    *offset = memory->offset - block->region->area_offset;
+  else
+    *offset = memory->offset + block->offset;
   return *offset >= block->offset
       && *offset + memory->size <= block->offset + block->size ? block : NULL;
 }

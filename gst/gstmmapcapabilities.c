@@ -12,7 +12,7 @@
 #include "gstmmapcapabilities.h"
 
 #include "error.h"
-#include "gstmmapevent.h"
+#include "gstmmaptext.h"
 
 #define NAME "application/x-mmap"
 

@@ -3,60 +3,27 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * The core's service thread tells what consumers accept and say. What they say goes upstream from a thread of its own, one thing after
- * the other: a seek may take long, and the service thread is needed meanwhile. The lock is never held while upstream or the core is
- * called with anything that may wait.
+ * Which caps they accept, and what they need of memory: the core's service thread tells. The lock is never held while upstream or the core
+ * is called with anything that may wait. What they say is in gstmmapconsumers-event.c.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif
 
-#include "gstmmapconsumers.h"
+#include "gstmmapconsumers-private.h"
 
 #include "blocks.h"
-#include "gstmmapevent.h"
-#include "gstmmapquery.h"
+#include "gstmmaptext.h"
 #include "gstmmapsizes.h"
-#include "gstmmapwishes.h"
-
-#include <gst/video/video.h>
 
 GST_DEBUG_CATEGORY_EXTERN (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
 /* A consumer whose wish upstream could satisfy, but doesn't, is refused after this; chosen, as the handshake's. */
-#define UNFIT_TIMEOUT_US (5 * G_USEC_PER_SEC)
-
-/* Another request for a keyframe is taken for the same one until there was a keyframe, but no longer than this; chosen, untuned. */
-#define KEY_UNIT_TIMEOUT_US (G_USEC_PER_SEC)
-
-/* More that is not yet handed on is not taken; chosen: far more than a user can do in a second. */
-#define MAX_JOBS 256
-
-struct _GstMmapConsumers
-{
-  GstPad *pad;
-  MmapProducer *producer;
-  GThreadPool *worker;
-  gint forward;                 /* atomic: GstMmapForward */
-  gint n_unfit;                 /* atomic: a hint for the streaming thread */
-  gint key_unit_pending;        /* atomic: one was asked for, and there was none since */
-
-  GMutex lock;
-  GstMmapWishes wishes;
-  GstCaps *caps;                /* of the stream; NULL: none yet */
-  GstMmapNeeds proposed;        /* what upstream's memory meets */
-  gboolean changing;            /* between begin_caps() and end_caps() */
-  gint64 key_unit_asked;        /* monotonic microseconds */
-};
-
-/* What a consumer said. */
-typedef struct
-{
-  guint32 link_id;
-  MmapMessageKind kind;
-  GVariant *body;
-} Job;
+#define UNFIT_TIMEOUT_US (4 * G_USEC_PER_SEC)
+/* After another second: this process may have stood still until now, and upstream with it. */
+#define LAST_LOOK_US G_USEC_PER_SEC
+#define UNFIT_TIMEOUT_MS (UNFIT_TIMEOUT_US / 1000 + 1)
 
 GType
 gst_mmap_forward_get_type (void)
@@ -83,13 +50,9 @@ gst_mmap_forward_get_type (void)
   return type;
 }
 
-static gboolean
-forwards (GstMmapConsumers * self, GstMmapForward what)
-{
-  return (g_atomic_int_get (&self->forward) & what) != 0;
-}
-
 /* --- caps --- */
+
+static void remind (GstMmapConsumers * self);
 
 /* Whether upstream could send any of @caps. */
 static gboolean
@@ -198,6 +161,7 @@ case_close (GstMmapConsumers * self, Case * c, gboolean possible)
     ask = possible && self->caps;
     if (ask) {
       wish->unfit_since = g_get_monotonic_time ();
+      wish->last_look = FALSE;
       mmap_producer_suspend (self->producer, c->link_id);
     } else if (possible) {
       mmap_producer_admit (self->producer, c->link_id);
@@ -209,6 +173,8 @@ case_close (GstMmapConsumers * self, Case * c, gboolean possible)
   g_mutex_unlock (&self->lock);
   if (impossible)
     refuse (self, c->link_id, c->wish, c->stream);
+  if (ask)
+    remind (self);
   return ask;
 }
 
@@ -228,7 +194,8 @@ judge (GstMmapConsumers * self, guint32 link_id)
   else if (!gst_pad_is_linked (self->pad))
     possible = !c.stream;
   else
-    possible = (!c.stream || forwards (self, GST_MMAP_FORWARD_RECONFIGURE))
+    possible = (!c.stream
+        || gst_mmap_consumers_forward (self, GST_MMAP_FORWARD_RECONFIGURE))
         && upstream_can (self, c.wanted);
   if (case_close (self, &c, possible)) {
     GST_INFO_OBJECT (self->pad, "a consumer wants %" GST_PTR_FORMAT, c.wish);
@@ -294,8 +261,9 @@ gst_mmap_consumers_propose (GstMmapConsumers * self, GstMmapNeeds * needs)
 }
 
 /* A consumer says what it needs: if that is more than what upstream draws into, upstream is to ask again. */
-static void
-hear_needs (GstMmapConsumers * self, guint32 link_id, GVariant * body)
+void
+gst_mmap_consumers_hear_needs (GstMmapConsumers * self, guint32 link_id,
+    GVariant * body)
 {
   gboolean ask = FALSE;
   GstMmapNeeds needs;
@@ -309,7 +277,7 @@ hear_needs (GstMmapConsumers * self, guint32 link_id, GVariant * body)
     ask = !gst_mmap_needs_include (&self->proposed, &needs);
   }
   g_mutex_unlock (&self->lock);
-  if (ask && forwards (self, GST_MMAP_FORWARD_RECONFIGURE)) {
+  if (ask && gst_mmap_consumers_forward (self, GST_MMAP_FORWARD_RECONFIGURE)) {
     GST_INFO_OBJECT (self->pad, "consumer %u needs other memory", link_id);
     gst_pad_push_event (self->pad, gst_event_new_reconfigure ());
   }
@@ -361,7 +329,12 @@ take_overdue (GstMmapConsumers * self, guint32 * link_id, GstCaps ** stream)
   for (i = 0; i < self->wishes.wishes->len && !caps; i++) {
     GstMmapWish *wish = &g_array_index (self->wishes.wishes, GstMmapWish, i);
 
-    if (wish->unfit_since != 0 && now - wish->unfit_since > UNFIT_TIMEOUT_US) {
+    if (wish->unfit_since == 0 || now - wish->unfit_since <= UNFIT_TIMEOUT_US)
+      continue;
+    if (!wish->last_look) {
+      wish->last_look = TRUE;
+      wish->unfit_since = now - UNFIT_TIMEOUT_US + LAST_LOOK_US;
+    } else {
       caps = gst_caps_ref (wish->caps);
       *stream = self->caps ? gst_caps_ref (self->caps) : NULL;
       *link_id = wish->link_id;
@@ -390,166 +363,57 @@ gst_mmap_consumers_have_unfit (GstMmapConsumers * self)
   return g_atomic_int_get (&self->n_unfit);
 }
 
-/* --- events and queries --- */
-
-static GstMmapForward
-forward_of (GstEvent * event)
-{
-  switch (GST_EVENT_TYPE (event)) {
-    case GST_EVENT_SEEK:
-    case GST_EVENT_STEP:
-    case GST_EVENT_TOC_SELECT:
-    case GST_EVENT_SELECT_STREAMS:
-      return GST_MMAP_FORWARD_SEEK;
-    case GST_EVENT_NAVIGATION:
-      return GST_MMAP_FORWARD_NAVIGATION;
-    case GST_EVENT_LATENCY:
-      return GST_MMAP_FORWARD_LATENCY;
-    case GST_EVENT_CUSTOM_UPSTREAM:
-    case GST_EVENT_CUSTOM_BOTH:
-    case GST_EVENT_CUSTOM_BOTH_OOB:
-      return gst_video_event_is_force_key_unit (event) ?
-          GST_MMAP_FORWARD_FORCE_KEY_UNIT : GST_MMAP_FORWARD_CUSTOM;
-    default:
-      return 0;
-  }
-}
-
-/* Whether the same was asked for a moment ago, by another consumer or this one. */
+/* The time is over for those who asked first. On the service thread: there need not be frames. */
 static gboolean
-is_merged (GstMmapConsumers * self, GstEvent * event)
+look_again (gpointer data)
 {
-  gint64 now = g_get_monotonic_time ();
-  GstClockTime running_time;
-  gboolean merged;
+  GstMmapConsumers *self = data;
 
-  if (!gst_video_event_is_force_key_unit (event)
-      || !gst_video_event_parse_upstream_force_key_unit (event, &running_time,
-          NULL, NULL) || GST_CLOCK_TIME_IS_VALID (running_time))
-    return FALSE;
   g_mutex_lock (&self->lock);
-  merged = g_atomic_int_get (&self->key_unit_pending)
-      && now - self->key_unit_asked < KEY_UNIT_TIMEOUT_US;
-  if (!merged)
-    self->key_unit_asked = now;
-  g_atomic_int_set (&self->key_unit_pending, TRUE);
+  self->reminded = FALSE;
   g_mutex_unlock (&self->lock);
-  return merged;
+  if (gst_mmap_consumers_have_unfit (self))
+    remind (self);
+  return G_SOURCE_REMOVE;
 }
 
-static gboolean
-hand_on_event (GstMmapConsumers * self, GVariant * body)
-{
-  guint32 type = 0, seqnum = 0;
-  GstEvent *event;
-
-  g_variant_lookup (body, "type", "u", &type);
-  g_variant_lookup (body, "seqnum", "u", &seqnum);
-  event = gst_mmap_event_from_variant (type, seqnum, 0, body);
-  if (!event) {
-    GST_WARNING_OBJECT (self->pad, "an event of type %u makes no sense", type);
-    return FALSE;
-  }
-  GST_DEBUG_OBJECT (self->pad, "from a consumer: %" GST_PTR_FORMAT, event);
-  if (!forwards (self, forward_of (event))) {
-    gst_event_unref (event);
-    return FALSE;
-  }
-  if (is_merged (self, event)) {
-    gst_event_unref (event);
-    return TRUE;
-  }
-  return gst_pad_push_event (self->pad, event);
-}
-
-static gboolean
-hand_on_query (GstMmapConsumers * self, GVariant * body, GVariantDict * result)
-{
-  gboolean answered;
-  guint32 type = 0;
-  GstQuery *query;
-
-  g_variant_lookup (body, "type", "u", &type);
-  query = forwards (self, GST_MMAP_FORWARD_QUERY) ?
-      gst_mmap_query_from_variant (type, body) : NULL;
-  if (!query)
-    return FALSE;
-  answered = gst_pad_peer_query (self->pad, query);
-  if (answered)
-    gst_mmap_query_answer_to_dict (query, result);
-  gst_query_unref (query);
-  return answered;
-}
-
+/* Looks later whether somebody has waited for too long. */
 static void
-do_job (gpointer data, gpointer user_data)
+remind (GstMmapConsumers * self)
 {
-  GstMmapConsumers *self = user_data;
-  Job *job = data;
-  GVariantDict result;
-  gboolean handled;
-  guint32 id;
+  gint64 since = g_get_monotonic_time ();
+  gboolean reminded;
+  guint i;
 
-  g_variant_dict_init (&result, NULL);
-  if (job->kind == MMAP_MESSAGE_EVENT)
-    handled = hand_on_event (self, job->body);
-  else
-    handled = hand_on_query (self, job->body, &result);
-  if (g_variant_lookup (job->body, "id", "u", &id)) {
-    g_variant_dict_insert (&result, "id", "u", id);
-    g_variant_dict_insert (&result, "handled", "b", handled);
-    mmap_producer_send (self->producer, job->link_id, MMAP_MESSAGE_RESULT,
-        g_variant_dict_end (&result));
-  } else {
-    g_variant_dict_clear (&result);
+  g_mutex_lock (&self->lock);
+  reminded = self->reminded;
+  self->reminded = TRUE;
+  for (i = 0; i < self->wishes.wishes->len; i++) {
+    GstMmapWish *wish = &g_array_index (self->wishes.wishes, GstMmapWish, i);
+
+    if (wish->unfit_since != 0)
+      since = MIN (since, wish->unfit_since);
   }
-  g_variant_unref (job->body);
-  g_free (job);
-}
-
-void
-gst_mmap_consumers_message (GstMmapConsumers * self, guint32 link_id,
-    MmapMessageKind kind, GVariant * body)
-{
-  g_autoptr (GError) error = NULL;
-  Job *job;
-
-  if (kind == MMAP_MESSAGE_NEEDS) {
-    hear_needs (self, link_id, body);
-    return;
-  }
-  if (g_thread_pool_unprocessed (self->worker) >= MAX_JOBS) {
-    GST_WARNING_OBJECT (self->pad, "consumers say too much: dropped");
-    return;
-  }
-  job = g_new (Job, 1);
-  job->link_id = link_id;
-  job->kind = kind;
-  job->body = g_variant_ref (body);
-  /* It is kept, and done when there is a thread again. */
-  if (!g_thread_pool_push (self->worker, job, &error))
-    GST_WARNING_OBJECT (self->pad, "%s", error->message);
-}
-
-void
-gst_mmap_consumers_published (GstMmapConsumers * self, gboolean key_unit)
-{
-  MmapQos qos;
-
-  if (key_unit && g_atomic_int_get (&self->key_unit_pending))
-    g_atomic_int_set (&self->key_unit_pending, FALSE);
-  if (!mmap_producer_take_qos (self->producer, &qos)
-      || !forwards (self, GST_MMAP_FORWARD_QOS)
-      || qos.type > GST_QOS_TYPE_THROTTLE)
-    return;
-  /* GStreamer takes a difference that goes before the start for a bug of its caller. */
-  if (qos.diff < 0 && 0 - (guint64) qos.diff > qos.timestamp)
-    qos.diff = -(gint64) qos.timestamp;
-  gst_pad_push_event (self->pad, gst_event_new_qos (qos.type, qos.proportion,
-          qos.diff, qos.timestamp));
+  g_mutex_unlock (&self->lock);
+  if (!reminded)
+    mmap_producer_call_later (self->producer, MAX (0, UNFIT_TIMEOUT_MS
+            - (g_get_monotonic_time () - since) / 1000), look_again, self);
 }
 
 /* --- life --- */
+
+void
+gst_mmap_consumers_unref (GstMmapConsumers * self)
+{
+  if (!g_atomic_int_dec_and_test (&self->ref_count))
+    return;
+  gst_mmap_wishes_clear (&self->wishes);
+  gst_clear_caps (&self->caps);
+  gst_object_unref (self->pad);
+  mmap_producer_unref (self->producer);
+  g_mutex_clear (&self->lock);
+  g_free (self);
+}
 
 void
 gst_mmap_consumers_set_forward (GstMmapConsumers * self, GstMmapForward forward)
@@ -562,6 +426,7 @@ gst_mmap_consumers_new (GstPad * pad, MmapProducer * producer)
 {
   GstMmapConsumers *self = g_new0 (GstMmapConsumers, 1);
 
+  self->ref_count = 1;
   self->pad = gst_object_ref (pad);
   self->producer = mmap_producer_ref (producer);
   self->forward = GST_MMAP_FORWARD_ALL;
@@ -569,18 +434,19 @@ gst_mmap_consumers_new (GstPad * pad, MmapProducer * producer)
   gst_mmap_wishes_init (&self->wishes);
   gst_mmap_needs_init (&self->proposed);
   /* Not exclusive: no thread before there is something to do. */
-  self->worker = g_thread_pool_new (do_job, self, 1, FALSE, NULL);
+  self->worker =
+      g_thread_pool_new (gst_mmap_consumers_do_job, self, 1, FALSE, NULL);
+  self->seeker =
+      g_thread_pool_new (gst_mmap_consumers_do_seek, self, 1, FALSE, NULL);
   return self;
 }
 
 void
 gst_mmap_consumers_free (GstMmapConsumers * self)
 {
+  g_atomic_int_set (&self->closed, TRUE);
   g_thread_pool_free (self->worker, FALSE, TRUE);
-  gst_mmap_wishes_clear (&self->wishes);
-  gst_clear_caps (&self->caps);
-  gst_object_unref (self->pad);
-  mmap_producer_unref (self->producer);
-  g_mutex_clear (&self->lock);
-  g_free (self);
+  /* A source that is live and paused lets nobody seek without a flush until it stops, which it does after the sink. */
+  g_thread_pool_free (self->seeker, FALSE, FALSE);
+  gst_mmap_consumers_unref (self);
 }

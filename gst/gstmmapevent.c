@@ -11,136 +11,13 @@
 
 #include "gstmmapevent.h"
 
+#include "gstmmapstreams.h"
+#include "gstmmaptext.h"
+#include "gstmmaptoc.h"
+
 #include <gst/video/video.h>
 #include <math.h>
 #include <string.h>
-
-GST_DEBUG_CATEGORY_STATIC (gst_mmap_event_debug);
-#define GST_CAT_DEFAULT gst_mmap_event_category ()
-
-static GstDebugCategory *
-gst_mmap_event_category (void)
-{
-  static gsize once = 0;
-
-  if (g_once_init_enter (&once)) {
-    GST_DEBUG_CATEGORY_INIT (gst_mmap_event_debug, "mmapevent", 0,
-        "events between processes");
-    g_once_init_leave (&once, 1);
-  }
-  return gst_mmap_event_debug;
-}
-
-/* Segment flags that have a meaning in another pipeline; chosen: all that GStreamer 1.22 defines. */
-#define SEGMENT_FLAGS (GST_SEGMENT_FLAG_RESET | GST_SEGMENT_FLAG_TRICKMODE \
-    | GST_SEGMENT_FLAG_SEGMENT | GST_SEGMENT_FLAG_TRICKMODE_KEY_UNITS \
-    | GST_SEGMENT_FLAG_TRICKMODE_FORWARD_PREDICTED \
-    | GST_SEGMENT_FLAG_TRICKMODE_NO_AUDIO)
-
-/* Opening brackets in caps; chosen: far above any caps of a stream, and a twentieth of what the stack of a thread (8 MiB)
- * was measured to take. */
-#define MAX_BRACKETS 1000
-
-void
-gst_mmap_segment_to_wire (const GstSegment * segment, MmapSegment * wire)
-{
-  wire->flags = segment->flags;
-  wire->format = segment->format;
-  wire->rate = segment->rate;
-  wire->applied_rate = segment->applied_rate;
-  wire->base = segment->base;
-  wire->offset = segment->offset;
-  wire->start = segment->start;
-  wire->stop = segment->stop;
-  wire->time = segment->time;
-  wire->position = segment->position;
-  wire->duration = segment->duration;
-}
-
-/* What GStreamer takes for granted, and complains of as a bug of its caller. */
-static gboolean
-makes_sense (const MmapSegment * wire)
-{
-  guint64 stop = wire->stop;
-
-  if (!gst_format_get_details (wire->format) || wire->rate == 0.0
-      || wire->applied_rate == 0.0 || !isfinite (wire->rate)
-      || !isfinite (wire->applied_rate))
-    return FALSE;
-  /* Backwards begins at the end: there must be one. */
-  if (stop == MMAP_TIME_NONE && wire->duration != MMAP_TIME_NONE)
-    stop = wire->start + wire->duration;
-  return wire->rate > 0.0 || (stop != MMAP_TIME_NONE && stop >= wire->offset);
-}
-
-gboolean
-gst_mmap_segment_from_wire (gconstpointer data, gsize size,
-    GstSegment * segment)
-{
-  MmapSegment wire;
-
-  if (size != sizeof wire)
-    return FALSE;
-  memcpy (&wire, data, sizeof wire);
-  if (!makes_sense (&wire))
-    return FALSE;
-
-  gst_segment_init (segment, wire.format);
-  segment->flags = wire.flags & SEGMENT_FLAGS;
-  segment->rate = wire.rate;
-  segment->applied_rate = wire.applied_rate;
-  segment->base = wire.base;
-  segment->offset = wire.offset;
-  segment->start = wire.start;
-  segment->stop = wire.stop;
-  segment->time = wire.time;
-  segment->position = wire.position;
-  segment->duration = wire.duration;
-  return TRUE;
-}
-
-/* Each of these may make the parser of GStreamer call itself. */
-gboolean
-gst_mmap_string_is_deep (const char *string)
-{
-  guint n = 0;
-
-  for (; *string && n <= MAX_BRACKETS; string++)
-    if (*string == '{' || *string == '[' || *string == '<')
-      n++;
-  return n > MAX_BRACKETS;
-}
-
-GstCaps *
-gst_mmap_caps_from_string (const char *string)
-{
-  if (!string)
-    return gst_caps_new_any ();
-  return gst_mmap_string_is_deep (string) ? NULL :
-      gst_caps_from_string (string);
-}
-
-GstCaps *
-gst_mmap_caps_from_wire (gconstpointer data, gsize size)
-{
-  g_autofree char *string = NULL;
-  GstCaps *caps;
-
-  /* A NUL inside is refused, too. */
-  if (size == 0 || !g_utf8_validate_len (data, size, NULL))
-    return NULL;
-  /* As long as the other side likes. */
-  string = g_try_malloc (size + 1);
-  if (!string)
-    return NULL;
-  memcpy (string, data, size);
-  string[size] = '\0';
-  caps = gst_mmap_caps_from_string (string);
-  /* ANY, EMPTY, ranges: no stream has such caps. */
-  if (caps && !gst_caps_is_fixed (caps))
-    gst_clear_caps (&caps);
-  return caps;
-}
 
 GVariant *
 gst_mmap_dict_from_wire (gconstpointer data, gsize size)
@@ -160,34 +37,6 @@ gst_mmap_dict_from_wire (gconstpointer data, gsize size)
 }
 
 /* --- structures --- */
-
-static gboolean
-drop_unwritable (GQuark field, GValue * value, gpointer data)
-{
-  g_autofree gchar *string = gst_value_serialize (value);
-
-  if (!string)
-    GST_WARNING ("%s: field %s of type %s can't cross", (const char *) data,
-        g_quark_to_string (field), G_VALUE_TYPE_NAME (value));
-  return string != NULL;
-}
-
-char *
-gst_mmap_structure_to_string (const GstStructure * structure)
-{
-  g_autoptr (GstStructure) copy = gst_structure_copy (structure);
-
-  gst_structure_filter_and_map_in_place (copy, drop_unwritable,
-      (gpointer) gst_structure_get_name (structure));
-  return gst_structure_to_string (copy);
-}
-
-GstStructure *
-gst_mmap_structure_from_string (const char *string)
-{
-  return gst_mmap_string_is_deep (string) ? NULL :
-      gst_structure_from_string (string, NULL);
-}
 
 static void
 insert_structure (GVariantDict * dict, GstEvent * event)
@@ -249,168 +98,13 @@ lookup_format (GVariant * dict, const char *key, GstFormat * format)
   return TRUE;
 }
 
-/* --- table of contents --- */
-
-static GVariant *
-toc_entry_to_variant (GstTocEntry * entry)
-{
-  GstTagList *tags = gst_toc_entry_get_tags (entry);
-  g_autofree char *string = tags ? gst_tag_list_to_string (tags) : NULL;
-  gint64 start = -1, stop = -1;
-  GVariantBuilder below;
-  GList *l;
-
-  gst_toc_entry_get_start_stop_times (entry, &start, &stop);
-  g_variant_builder_init (&below, G_VARIANT_TYPE ("av"));
-  for (l = gst_toc_entry_get_sub_entries (entry); l; l = l->next)
-    g_variant_builder_add (&below, "v", toc_entry_to_variant (l->data));
-  return g_variant_new ("(sixxsav)", gst_toc_entry_get_uid (entry),
-      gst_toc_entry_get_entry_type (entry), start, stop,
-      string ? string : "", &below);
-}
-
-static GVariant *
-toc_to_variant (GstToc * toc)
-{
-  GstTagList *tags = gst_toc_get_tags (toc);
-  g_autofree char *string = tags ? gst_tag_list_to_string (tags) : NULL;
-  GVariantBuilder entries;
-  GList *l;
-
-  g_variant_builder_init (&entries, G_VARIANT_TYPE ("av"));
-  for (l = gst_toc_get_entries (toc); l; l = l->next)
-    g_variant_builder_add (&entries, "v", toc_entry_to_variant (l->data));
-  return g_variant_new ("(usav)", gst_toc_get_scope (toc),
-      string ? string : "", &entries);
-}
-
-/* Whether this process knows the tag, and each of its values has the type that goes with it. */
-static gboolean
-tag_makes_sense (GQuark field, GValue * value, gpointer data)
-{
-  const char *tag = g_quark_to_string (field);
-  gboolean sound = gst_tag_exists (tag);
-  guint i;
-
-  if (sound && GST_VALUE_HOLDS_LIST (value)) {
-    sound = gst_tag_is_fixed (tag) == FALSE;
-    for (i = 0; sound && i < gst_value_list_get_size (value); i++)
-      sound = G_VALUE_HOLDS (gst_value_list_get_value (value, i),
-          gst_tag_get_type (tag));
-  } else if (sound) {
-    sound = G_VALUE_HOLDS (value, gst_tag_get_type (tag));
-  }
-  if (!sound)
-    GST_INFO ("tag %s of type %s is dropped", tag, G_VALUE_TYPE_NAME (value));
-  return sound;
-}
-
-/* As gst_tag_list_new_from_string(), which believes what it is told. */
-static GstTagList *
-tags_from_string (const char *string)
-{
-  g_autoptr (GstStructure) tags = gst_mmap_structure_from_string (string);
-  g_autofree gchar *sound = NULL;
-
-  if (!tags || !gst_structure_has_name (tags, "taglist"))
-    return NULL;
-  gst_structure_filter_and_map_in_place (tags, tag_makes_sense, NULL);
-  sound = gst_structure_to_string (tags);
-  return gst_tag_list_new_from_string (sound);
-}
-
-/* GVariant's own limit on nesting ends the recursion. NULL if it makes no sense. */
-static GstTocEntry *
-toc_entry_from_variant (GVariant * value)
-{
-  g_autoptr (GVariant) below = NULL;
-  const char *uid, *tags;
-  GstTocEntry *entry;
-  GstTagList *list;
-  gint64 start, stop;
-  gint32 type;
-  gsize i;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(sixxsav)")))
-    return NULL;
-  g_variant_get (value, "(&sixx&s@av)", &uid, &type, &start, &stop, &tags,
-      &below);
-  if (type < GST_TOC_ENTRY_TYPE_ANGLE || type > GST_TOC_ENTRY_TYPE_CHAPTER
-      || type == GST_TOC_ENTRY_TYPE_INVALID)
-    return NULL;
-  entry = gst_toc_entry_new (type, uid);
-  gst_toc_entry_set_start_stop_times (entry, start, stop);
-  list = tags_from_string (tags);
-  if (list)
-    gst_toc_entry_set_tags (entry, list);
-  for (i = 0; i < g_variant_n_children (below); i++) {
-    g_autoptr (GVariant) boxed = g_variant_get_child_value (below, i);
-    g_autoptr (GVariant) child = g_variant_get_variant (boxed);
-    GstTocEntry *sub = toc_entry_from_variant (child);
-
-    if (!sub) {
-      gst_toc_entry_unref (entry);
-      return NULL;
-    }
-    gst_toc_entry_append_sub_entry (entry, sub);
-  }
-  return entry;
-}
-
-/* All entries of a level are either alternatives or a sequence: else GStreamer takes it for a bug of its caller. */
-static gboolean
-toc_append (GstToc * toc, GstTocEntry * entry)
-{
-  GList *first = gst_toc_get_entries (toc);
-
-  if (!entry)
-    return FALSE;
-  if (first && gst_toc_entry_is_alternative (first->data) !=
-      gst_toc_entry_is_alternative (entry)) {
-    gst_toc_entry_unref (entry);
-    return FALSE;
-  }
-  gst_toc_append_entry (toc, entry);
-  return TRUE;
-}
-
-static GstToc *
-toc_from_variant (GVariant * value)
-{
-  g_autoptr (GVariant) entries = NULL;
-  const char *tags;
-  guint32 scope;
-  GstTagList *list;
-  GstToc *toc;
-  gsize i;
-
-  if (!g_variant_is_of_type (value, G_VARIANT_TYPE ("(usav)")))
-    return NULL;
-  g_variant_get (value, "(u&s@av)", &scope, &tags, &entries);
-  if (scope != GST_TOC_SCOPE_GLOBAL && scope != GST_TOC_SCOPE_CURRENT)
-    return NULL;
-  toc = gst_toc_new (scope);
-  list = tags_from_string (tags);
-  if (list)
-    gst_toc_set_tags (toc, list);
-  for (i = 0; i < g_variant_n_children (entries); i++) {
-    g_autoptr (GVariant) boxed = g_variant_get_child_value (entries, i);
-    g_autoptr (GVariant) child = g_variant_get_variant (boxed);
-
-    if (!toc_append (toc, toc_entry_from_variant (child))) {
-      gst_toc_unref (toc);
-      return NULL;
-    }
-  }
-  return toc;
-}
-
 /* --- each type --- */
 
 static void
 stream_start_to_dict (GstEvent * event, GVariantDict * dict)
 {
   const gchar *stream_id;
+  GstStream *stream = NULL;
   GstStreamFlags flags;
   guint group_id;
 
@@ -420,12 +114,20 @@ stream_start_to_dict (GstEvent * event, GVariantDict * dict)
   g_variant_dict_insert (dict, "flags", "u", flags);
   if (gst_event_parse_group_id (event, &group_id))
     g_variant_dict_insert (dict, "group-id", "u", group_id);
+  gst_event_parse_stream (event, &stream);
+  if (stream)
+    g_variant_dict_insert_value (dict, "stream",
+        gst_mmap_stream_to_variant (stream));
+  gst_clear_object (&stream);
 }
 
 static GstEvent *
 stream_start_from_dict (GVariant * dict)
 {
+  g_autoptr (GVariant) described =
+      g_variant_lookup_value (dict, "stream", GST_MMAP_STREAM_TYPE);
   const char *stream_id;
+  GstStream *stream;
   guint32 value;
   GstEvent *event;
 
@@ -437,6 +139,33 @@ stream_start_from_dict (GVariant * dict)
   if (g_variant_lookup (dict, "group-id", "u", &value)
       && value != GST_GROUP_ID_INVALID)
     gst_event_set_group_id (event, value);
+  stream = described ? gst_mmap_stream_from_variant (described) : NULL;
+  if (stream)
+    gst_event_set_stream (event, stream);
+  gst_clear_object (&stream);
+  return event;
+}
+
+static void
+stream_collection_to_dict (GstEvent * event, GVariantDict * dict)
+{
+  GstStreamCollection *collection;
+
+  gst_event_parse_stream_collection (event, &collection);
+  gst_mmap_streams_to_dict (collection, dict);
+  gst_object_unref (collection);
+}
+
+static GstEvent *
+stream_collection_from_dict (GVariant * dict)
+{
+  GstStreamCollection *collection = gst_mmap_streams_from_dict (dict);
+  GstEvent *event;
+
+  if (!collection)
+    return NULL;
+  event = gst_event_new_stream_collection (collection);
+  gst_object_unref (collection);
   return event;
 }
 
@@ -461,7 +190,7 @@ tag_from_dict (GVariant * dict)
 
   if (!g_variant_lookup (dict, "tags", "&s", &string))
     return NULL;
-  tags = tags_from_string (string);
+  tags = gst_mmap_tags_from_string (string);
   if (!tags)
     return NULL;
   g_variant_lookup (dict, "scope", "u", &scope);
@@ -477,7 +206,7 @@ toc_to_dict (GstEvent * event, GVariantDict * dict)
   GstToc *toc;
 
   gst_event_parse_toc (event, &toc, &updated);
-  g_variant_dict_insert (dict, "toc", "v", toc_to_variant (toc));
+  g_variant_dict_insert (dict, "toc", "v", gst_mmap_toc_to_variant (toc));
   g_variant_dict_insert (dict, "updated", "b", updated);
   gst_toc_unref (toc);
 }
@@ -492,7 +221,7 @@ toc_from_dict (GVariant * dict)
 
   if (!g_variant_lookup (dict, "toc", "v", &value))
     return NULL;
-  toc = toc_from_variant (value);
+  toc = gst_mmap_toc_from_variant (value);
   if (!toc)
     return NULL;
   g_variant_lookup (dict, "updated", "b", &updated);
@@ -789,7 +518,6 @@ simple_to_dict (GstEvent * event, GVariantDict * dict)
 {
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_FLUSH_START:
-    case GST_EVENT_RECONFIGURE:
       return TRUE;
     case GST_EVENT_FLUSH_STOP:{
       gboolean reset_time;
@@ -845,8 +573,6 @@ simple_from_dict (guint32 type, GVariant * dict)
   switch (type) {
     case GST_EVENT_FLUSH_START:
       return gst_event_new_flush_start ();
-    case GST_EVENT_RECONFIGURE:
-      return gst_event_new_reconfigure ();
     case GST_EVENT_FLUSH_STOP:
       g_variant_lookup (dict, "reset-time", "b", &reset_time);
       return gst_event_new_flush_stop (reset_time);
@@ -882,6 +608,8 @@ static const struct
   GstEvent *(*from_dict) (GVariant * dict);
 } kinds[] = {
   {GST_EVENT_STREAM_START, stream_start_to_dict, stream_start_from_dict},
+  {GST_EVENT_STREAM_COLLECTION, stream_collection_to_dict,
+      stream_collection_from_dict},
   {GST_EVENT_TAG, tag_to_dict, tag_from_dict},
   {GST_EVENT_TOC, toc_to_dict, toc_from_dict},
   {GST_EVENT_PROTECTION, protection_to_dict, protection_from_dict},

@@ -39,6 +39,7 @@ struct _GstMmapPool
   GMutex lock;
   GCond cond;                   /* fewer are out, or flushing */
   guint n_out;                  /* under the lock: buffers that upstream has, if there is a limit */
+  guint n_waiters;              /* under the lock: on cond */
   gint active;                  /* atomic */
   gint flushing;                /* atomic */
 };
@@ -105,6 +106,8 @@ gst_mmap_pool_new_buffer (GstMmapPool * self, GstMemory * memory)
   GstBuffer *buffer = gst_buffer_new ();
 
   gst_buffer_append_memory (buffer, memory);
+  gst_mini_object_set_qdata (GST_MINI_OBJECT_CAST (buffer), handed_over_quark,
+      g_new0 (gint, 1), g_free);
   if (self->add_video_meta) {
     GstVideoInfo *info = &self->info;
     GstVideoMeta *meta = gst_buffer_add_video_meta_full (buffer,
@@ -163,8 +166,11 @@ gst_mmap_pool_enter (GstMmapPool * self, gboolean wait)
     return GST_FLOW_OK;
   g_mutex_lock (&self->lock);
   while (self->n_out >= self->max_buffers && wait
-      && !gst_mmap_pool_is_flushing (self))
+      && !gst_mmap_pool_is_flushing (self)) {
+    self->n_waiters++;
     g_cond_wait (&self->cond, &self->lock);
+    self->n_waiters--;
+  }
   if (gst_mmap_pool_is_flushing (self))
     flow = GST_FLOW_FLUSHING;
   else if (self->n_out >= self->max_buffers)
@@ -182,24 +188,31 @@ gst_mmap_pool_leave (GstMmapPool * self)
     return;
   g_mutex_lock (&self->lock);
   self->n_out--;
-  g_cond_signal (&self->cond);
+  /* A system call, even if nobody waits. */
+  if (self->n_waiters > 0)
+    g_cond_signal (&self->cond);
   g_mutex_unlock (&self->lock);
+}
+
+/* Atomic: whether it is handed over. Two sinks may have it at once. Set from the start, as each change allocates. */
+static gint *
+get_mark (GstBuffer * buffer)
+{
+  return gst_mini_object_get_qdata (GST_MINI_OBJECT_CAST (buffer),
+      handed_over_quark);
 }
 
 void
 gst_mmap_pool_hand_over (GstBuffer * buffer)
 {
-  GstMiniObject *object = GST_MINI_OBJECT_CAST (buffer);
   GstMmapPool *self;
 
   if (!buffer->pool || !GST_IS_MMAP_POOL (buffer->pool))
     return;
   self = GST_MMAP_POOL (buffer->pool);
-  if (self->max_buffers == 0
-      || gst_mini_object_get_qdata (object, handed_over_quark))
-    return;
-  gst_mini_object_set_qdata (object, handed_over_quark, self, NULL);
-  gst_mmap_pool_leave (self);
+  if (self->max_buffers > 0
+      && g_atomic_int_compare_and_exchange (get_mark (buffer), FALSE, TRUE))
+    gst_mmap_pool_leave (self);
 }
 
 static MmapBlock *
@@ -268,10 +281,14 @@ static void
 gst_mmap_pool_release_buffer (GstBufferPool * pool, GstBuffer * buffer)
 {
   GstMmapPool *self = GST_MMAP_POOL (pool);
-  gboolean out = self->max_buffers > 0
-      && !gst_mini_object_steal_qdata (GST_MINI_OBJECT_CAST (buffer),
-      handed_over_quark);
+  gboolean out = FALSE;
 
+  if (self->max_buffers > 0) {
+    gint *mark = get_mark (buffer);
+
+    out = !g_atomic_int_get (mark);
+    g_atomic_int_set (mark, FALSE);
+  }
   gst_mmap_shells_put (&self->shells, buffer);
   if (out)
     gst_mmap_pool_leave (self);

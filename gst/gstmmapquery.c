@@ -11,7 +11,7 @@
 
 #include "gstmmapquery.h"
 
-#include "gstmmapevent.h"
+#include "gstmmaptext.h"
 
 #include <math.h>
 

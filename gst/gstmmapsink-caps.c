@@ -15,6 +15,7 @@
 #include "gstmmappool.h"
 #include "gstmmapsizes.h"
 
+#include <gst/video/video-overlay-composition.h>
 #include <string.h>
 
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
@@ -95,13 +96,31 @@ gst_mmap_sink_get_caps (GstBaseSink * sink, GstCaps * filter)
   return filter ? gst_caps_ref (filter) : gst_caps_new_any ();
 }
 
+/* An overlay beside the picture is a meta that can't cross: who draws it is to draw it into the picture. It would try at each
+ * reconfiguration, and consumers that don't accept such caps would ask for another one. */
+static gboolean
+has_overlay (GstCaps * caps)
+{
+  guint i;
+
+  for (i = 0; i < gst_caps_get_size (caps); i++)
+    if (!gst_caps_features_is_any (gst_caps_get_features (caps, i))
+        && gst_caps_features_contains (gst_caps_get_features (caps, i),
+            GST_CAPS_FEATURE_META_GST_VIDEO_OVERLAY_COMPOSITION))
+      return TRUE;
+  return FALSE;
+}
+
 gboolean
 gst_mmap_sink_query (GstBaseSink * sink, GstQuery * query)
 {
+  GstCaps *caps;
+
   switch (GST_QUERY_TYPE (query)) {
     case GST_QUERY_ACCEPT_CAPS:
       /* What upstream decides: a consumer that can't take it is not upstream's fault. */
-      gst_query_set_accept_caps_result (query, TRUE);
+      gst_query_parse_accept_caps (query, &caps);
+      gst_query_set_accept_caps_result (query, !has_overlay (caps));
       return TRUE;
     case GST_QUERY_DRAIN:
       /* What consumers still hold doesn't keep upstream from making another pool. */
@@ -187,7 +206,7 @@ gst_mmap_sink_propose_allocation (GstBaseSink * sink, GstQuery * query)
   GstCaps *caps;
 
   gst_query_parse_allocation (query, &caps, &need_pool);
-  if (!caps || !self->producer)
+  if (!caps || !self->started)
     return FALSE;
   gst_mmap_consumers_propose (self->consumers, &needs);
   self->min_buffers = needs.min_buffers;

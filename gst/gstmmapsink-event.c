@@ -12,6 +12,7 @@
 #include "gstmmapsink-private.h"
 
 #include "gstmmapevent.h"
+#include "gstmmapsegment.h"
 
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
 
@@ -107,17 +108,63 @@ gst_mmap_sink_push_segment (GstMmapSink * self, GstEvent * event)
   gst_mmap_segment_to_wire (segment, &data);
   wire.data = &data;
   wire.size = sizeof data;
+  mmap_producer_forget_event (self->producer, MMAP_EVENT_RATE);
   return gst_mmap_sink_push_wire (self, &wire, TRUE);
 }
 
-static GVariantDict *
+gboolean
+gst_mmap_sink_element_event (GstElement * element, GstEvent * event)
+{
+  GstMmapSink *self = GST_MMAP_SINK (element);
+  GstEventType type = GST_EVENT_TYPE (event);
+  guint32 seqnum = gst_event_get_seqnum (event);
+  gboolean handled =
+      GST_ELEMENT_CLASS (GST_MMAP_SINK_PARENT)->send_event (element, event);
+
+  /* The pipeline has told the base class from when on its segment goes at another rate. */
+  if (type == GST_EVENT_INSTANT_RATE_SYNC_TIME) {
+    g_atomic_int_set (&self->rate_seqnum, seqnum);
+    g_atomic_int_set (&self->rate_untold, TRUE);
+  }
+  return handled;
+}
+
+GstFlowReturn
+gst_mmap_sink_tell_rate (GstMmapSink * self)
+{
+  MmapEvent wire = { MMAP_EVENT_RATE, 0,
+    gst_mmap_sink_order_of (GST_EVENT_SEGMENT) + 1
+  };
+  GstFlowReturn flow;
+  MmapSegment data;
+
+  if (!g_atomic_int_get (&self->rate_untold))
+    return GST_FLOW_OK;
+  g_atomic_int_set (&self->rate_untold, FALSE);
+  wire.seqnum = g_atomic_int_get (&self->rate_seqnum);
+  gst_mmap_segment_to_wire (&GST_BASE_SINK (self)->segment, &data);
+  wire.data = &data;
+  wire.size = sizeof data;
+  flow = gst_mmap_sink_push_wire (self, &wire, FALSE);
+  if (flow != GST_FLOW_OK)
+    g_atomic_int_set (&self->rate_untold, TRUE);
+  return flow;
+}
+
+void
+gst_mmap_sink_forget_rate (GstMmapSink * self)
+{
+  g_atomic_int_set (&self->rate_seqnum, GST_SEQNUM_INVALID);
+  g_atomic_int_set (&self->rate_untold, FALSE);
+}
+
+static void
 message_new (GstEvent * event, GVariantDict * dict)
 {
   g_variant_dict_init (dict, NULL);
   gst_mmap_event_to_dict (event, 0, dict);
   g_variant_dict_insert (dict, "type", "u", (guint32) GST_EVENT_TYPE (event));
   g_variant_dict_insert (dict, "seqnum", "u", gst_event_get_seqnum (event));
-  return dict;
 }
 
 /* What consumers are to hear at once, whatever they have not read yet. */
@@ -126,8 +173,12 @@ gst_mmap_sink_send_event (GstMmapSink * self, GstEvent * event)
 {
   GVariantDict dict;
 
+  message_new (event, &dict);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_INSTANT_RATE_CHANGE)
+    g_variant_dict_insert (&dict, "again", "b",
+        g_atomic_int_get (&self->rate_seqnum) != GST_SEQNUM_INVALID);
   if (!mmap_producer_send (self->producer, 0, MMAP_MESSAGE_EVENT,
-          g_variant_dict_end (message_new (event, &dict))))
+          g_variant_dict_end (&dict)))
     GST_WARNING_OBJECT (self, "not all consumers hear of %" GST_PTR_FORMAT
         ": it is too large, or they don't read", event);
 }
@@ -148,11 +199,14 @@ gst_mmap_sink_flush_stop (GstMmapSink * self, GstEvent * event)
 
   gst_mmap_sink_set_flag (self, &self->pad_flushing, FALSE);
   gst_event_parse_flush_stop (event, &reset_time);
-  if (reset_time)
+  if (reset_time) {
     gst_mmap_stall_reset (self->pipeline_stall);
+    gst_mmap_sink_forget_rate (self);
+  }
   gst_mmap_sink_apply_stall (self);
   mmap_producer_forget_event (self->producer, MMAP_EVENT_EOS);
   mmap_producer_forget_event (self->producer, MMAP_EVENT_SEGMENT);
+  mmap_producer_forget_event (self->producer, MMAP_EVENT_RATE);
   mmap_producer_forget_event (self->producer, GST_EVENT_STREAM_GROUP_DONE);
   GST_OBJECT_LOCK (self);
   number = ++self->n_flushes;
@@ -204,12 +258,17 @@ gboolean
 gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event)
 {
   GstMmapSink *self = GST_MMAP_SINK (sink);
+  gboolean segment = GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT, handled;
 
   if (!gst_mmap_sink_forward_event (self, event)) {
     gst_event_unref (event);
     return FALSE;
   }
-  return GST_MMAP_SINK_PARENT->event (sink, event);
+  handled = GST_MMAP_SINK_PARENT->event (sink, event);
+  /* What has changed the rate changes that of this one, too. */
+  if (segment && g_atomic_int_get (&self->rate_seqnum) != GST_SEQNUM_INVALID)
+    g_atomic_int_set (&self->rate_untold, TRUE);
+  return handled;
 }
 
 GstFlowReturn

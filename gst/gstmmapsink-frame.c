@@ -160,8 +160,16 @@ gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
   }
   if (capacity > 0 && capacity >= least)
     return TRUE;
-  return gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted),
-      frame);
+  /* In a file that others share, a region may be smaller than was asked for: it will do as long as a frame fits. */
+  if (capacity > 0 && capacity >= frame && self->file)
+    return TRUE;
+  if (!gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted), frame))
+    return FALSE;
+  capacity = mmap_producer_get_capacity (self->producer);
+  if (capacity >= frame)
+    return TRUE;
+  gst_mmap_sink_post_too_small (self, frame, capacity);
+  return FALSE;
 }
 
 gboolean
@@ -197,6 +205,13 @@ gst_mmap_sink_peek_block (GstMmapSink * self, GstBuffer * buffer,
   GstMemory *memory;
   MmapBlock *block;
 
+  /* Whoever looks first pays: a frame in the chain is looked at three times, and stays what it is. */
+  if (self->placed && self->placed == buffer
+      && self->placed_block->region ==
+      gst_mmap_allocator_get_region (self->allocator)) {
+    *offset = self->placed_offset;
+    return self->placed_block;
+  }
   if (gst_buffer_n_memory (buffer) != 1)
     return NULL;
   memory = gst_buffer_peek_memory (buffer, 0);
@@ -481,14 +496,20 @@ GstFlowReturn
 gst_mmap_sink_chain (GstPad * pad, GstObject * parent, GstBuffer * buffer)
 {
   GstMmapSink *self = GST_MMAP_SINK (parent);
-  guint64 offset;
+  GstFlowReturn flow;
 
   /* What was announced may have been dropped. */
   self->announced = FALSE;
-  if (!gst_base_sink_get_sync (GST_BASE_SINK (self))
-      && gst_mmap_sink_peek_block (self, buffer, &offset))
+  self->placed = NULL;
+  self->placed_block = gst_mmap_sink_peek_block (self, buffer,
+      &self->placed_offset);
+  if (self->placed_block)
+    self->placed = buffer;
+  if (self->placed && !gst_base_sink_get_sync (GST_BASE_SINK (self)))
     gst_mmap_sink_announce (self);
-  return self->base_chain (pad, parent, buffer);
+  flow = self->base_chain (pad, parent, buffer);
+  self->placed = NULL;
+  return flow;
 }
 
 GstFlowReturn
@@ -499,6 +520,8 @@ gst_mmap_sink_render (GstBaseSink * sink, GstBuffer * buffer)
 
   gst_mmap_sink_apply_policy (self);
   flow = gst_mmap_sink_wait_for_link (self);
+  if (flow == GST_FLOW_OK)
+    flow = gst_mmap_sink_tell_rate (self);
   if (flow != GST_FLOW_OK)
     return flow;
   gst_mmap_sink_make_up (self, buffer);

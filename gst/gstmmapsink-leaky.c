@@ -137,7 +137,8 @@ gst_mmap_sink_describe_links (MmapProducer * producer, GValue * list)
             "uid", G_TYPE_UINT, stats[i].uid,
             "frames", G_TYPE_UINT64, stats[i].frames,
             "dropped", G_TYPE_UINT64, stats[i].dropped,
-            "held", G_TYPE_UINT, stats[i].held, NULL));
+            "held", G_TYPE_UINT, stats[i].held,
+            "leaving", G_TYPE_BOOLEAN, stats[i].leaving, NULL));
     gst_value_array_append_and_take_value (list, &value);
   }
 }

@@ -3,8 +3,8 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * gstmmapsink.c: life and properties. gstmmapsink-caps.c: what it negotiates with upstream. gstmmapsink-event.c: events.
- * gstmmapsink-frame.c: frames, and the region that they lie in. gstmmapsink-leaky.c: slow consumers.
+ * gstmmapsink.c: life. gstmmapsink-caps.c: what it negotiates with upstream. gstmmapsink-event.c: events.
+ * gstmmapsink-frame.c: frames, and the region that they lie in. gstmmapsink-leaky.c: slow consumers. gstmmapsink-properties.c: properties.
  */
 #pragma once
 
@@ -48,6 +48,11 @@ struct _GstMmapSink
   gchar *socket_path;
   GstMmapSignalling signalling;
   gchar *file;
+  gchar *channel;
+  gchar *address;
+  gboolean allow_remote;
+  gboolean allow_dmabuf;
+  guint64 poll_interval;
   guint64 size;
   guint token_bytes;
   guint mode;
@@ -72,10 +77,15 @@ struct _GstMmapSink
   GstAllocator *allocator;      /* of the current region; object lock */
   gboolean pad_flushing;        /* object lock */
   gboolean playing;             /* object lock */
+  gint n_unlocks;               /* object lock: see gst_mmap_sink_add_unlock() */
+
+  gint rate_seqnum;             /* atomic: of what has changed the rate of the base class's segment; GST_SEQNUM_INVALID: nothing */
+  gint rate_untold;             /* atomic: consumers that come are to hear of it */
 
   gint policy_known;            /* atomic: what leaky-type says of this stream was applied */
 
   /* streaming thread */
+  gboolean started;             /* a query for memory comes even when the pad is not active */
   guint min_buffers;            /* that consumers keep */
   MmapCancel cancel;            /* set by unlock() */
   MmapCancel never;             /* for waits in events: they look at the pad */
@@ -86,6 +96,9 @@ struct _GstMmapSink
   GstMmapAnchor anchor;
   GstPadChainFunction base_chain;
   gboolean announced;           /* the frame that is sent next */
+  GstBuffer *placed;            /* not owned: the frame that is in the chain, if it lies in placed_block; NULL: look */
+  MmapBlock *placed_block;
+  guint64 placed_offset;
   GVariant *metas;              /* of the frame that was prepared last; NULL: none */
   guint64 left;                 /* see gst_mmap_sink_describe_metas() */
   GHashTable *lost;             /* types of metas that were warned of */
@@ -114,6 +127,15 @@ GstFlowReturn gst_mmap_sink_push_wire (GstMmapSink * self,
 guint32 gst_mmap_sink_order_of (GstEventType type);
 
 gboolean gst_mmap_sink_event (GstBaseSink * sink, GstEvent * event);
+
+/* What an application, or the pipeline, sends to the element itself. */
+gboolean gst_mmap_sink_element_event (GstElement * element, GstEvent * event);
+
+/* Before a frame, in render(): tells consumers what the base class makes of the segment, if that is new. */
+GstFlowReturn gst_mmap_sink_tell_rate (GstMmapSink * self);
+
+/* Nothing has changed the rate. */
+void gst_mmap_sink_forget_rate (GstMmapSink * self);
 
 /* The end, or a gap, goes to consumers once it was waited for; the end before the application hears of it and ends the pipeline. */
 GstFlowReturn gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event);
@@ -159,7 +181,18 @@ void gst_mmap_sink_report_drops (GstMmapSink * self, GstBuffer * buffer);
 /* Appends a structure for each consumer to @list, a GstValueArray. Any thread. */
 void gst_mmap_sink_describe_links (MmapProducer * producer, GValue * list);
 
+/* gstmmapsink-properties.c */
+
+#define GST_MMAP_SINK_DEFAULT_MODE 0600
+
+void gst_mmap_sink_install_properties (GObjectClass * klass);
+void gst_mmap_sink_init_properties (GstMmapSink * self);
+void gst_mmap_sink_clear_properties (GstMmapSink * self);
+
 /* gstmmapsink.c */
+
+/* Returns: (transfer full) (nullable) */
+MmapProducer *gst_mmap_sink_dup_producer (GstMmapSink * self);
 
 void gst_mmap_sink_set_flag (GstMmapSink * self, gboolean * flag,
     gboolean value);

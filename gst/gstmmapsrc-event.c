@@ -12,6 +12,8 @@
 #include "gstmmapsrc-private.h"
 
 #include "gstmmapevent.h"
+#include "gstmmapsegment.h"
+#include "gstmmaptext.h"
 
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
@@ -25,6 +27,9 @@
 
 /* How long after the mark of a flush the message that tells of it may come; chosen: they were sent together. */
 #define FLUSH_TIMEOUT_US (G_USEC_PER_SEC)
+
+/* A producer's latency is its own word: above this it is not believed, so that no sum of it goes round; chosen: a day. */
+#define LATENCY_MAX_NS (24 * 3600 * GST_SECOND)
 
 /* How often the lock of the pipeline's state is looked at; chosen: nobody sees it, and who has it has it for a moment. */
 #define STATE_LOCK_INTERVAL_US 500
@@ -136,6 +141,11 @@ static void
 gst_mmap_src_flush_stop (GstMmapSrc * self, guint64 link, guint64 number,
     GstEvent * event)
 {
+  gboolean reset_time;
+
+  gst_event_parse_flush_stop (event, &reset_time);
+  if (reset_time)
+    gst_mmap_src_forget_rate (self);
   g_mutex_lock (&self->flush_lock);
   self->flush_link = link;
   self->flush_heard = number;
@@ -148,6 +158,7 @@ gst_mmap_src_flush_stop (GstMmapSrc * self, guint64 link, guint64 number,
     return;
   }
   self->flushing_link = 0;
+  g_atomic_int_set (&self->flush_seqnum, gst_event_get_seqnum (event));
   gst_mmap_src_flush (self, event);
 }
 
@@ -157,6 +168,7 @@ gst_mmap_src_message (guint64 link, GVariant * body, gpointer user_data)
   GstMmapSrc *self = user_data;
   guint32 type = 0, seqnum = 0;
   guint64 number = 0;
+  gboolean again = FALSE;
   GstEvent *event;
 
   g_variant_lookup (body, "type", "u", &type);
@@ -171,14 +183,17 @@ gst_mmap_src_message (guint64 link, GVariant * body, gpointer user_data)
     return;
   }
   GST_DEBUG_OBJECT (self, "from the producer: %" GST_PTR_FORMAT, event);
+  g_variant_lookup (body, "again", "b", &again);
   if (type == GST_EVENT_FLUSH_START)
     gst_mmap_src_flush_start (self, link, event);
   else if (type == GST_EVENT_FLUSH_STOP)
     gst_mmap_src_flush_stop (self, link, number, event);
-  else if (type == GST_EVENT_INSTANT_RATE_CHANGE)
+  else if (type != GST_EVENT_INSTANT_RATE_CHANGE)
+    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+  else if (gst_mmap_src_hear_rate (self, link, again))
     gst_mmap_src_change_rate (self, event);
   else
-    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+    gst_event_unref (event);
 }
 
 void
@@ -228,6 +243,7 @@ gst_mmap_src_on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 {
   GstMmapSrc *self = data;
   GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  gboolean reset_time;
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_STREAM_START:
@@ -235,6 +251,10 @@ gst_mmap_src_on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
     case GST_EVENT_SEGMENT:
       return substitute_event (self, &self->segment_event, info);
     case GST_EVENT_FLUSH_STOP:
+      gst_event_parse_flush_stop (event, &reset_time);
+      if (reset_time && gst_event_get_seqnum (event) !=
+          (guint32) g_atomic_int_get (&self->flush_seqnum))
+        g_atomic_int_set (&self->flushed_time, TRUE);
       g_atomic_int_set (&self->flushed, TRUE);
       return GST_PAD_PROBE_OK;
     case GST_EVENT_EOS:
@@ -270,9 +290,10 @@ static gboolean
 gst_mmap_src_push_segment (GstMmapSrc * self)
 {
   GstBaseSrc *src = GST_BASE_SRC (self);
-  GstSegment segment = self->segment;
+  GstSegment segment;
   GstEvent *event;
 
+  gst_mmap_src_choose_segment (self, &segment);
   if (segment.format == GST_FORMAT_TIME && self->shift != 0)
     gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
   GST_DEBUG_OBJECT (self, "shift %" GST_STIME_FORMAT ", %" GST_SEGMENT_FORMAT,
@@ -309,7 +330,7 @@ gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapDescriptor * frame)
   if (!self->is_live || !self->have_segment || frame->anchor == MMAP_TIME_NONE
       || self->segment.format != GST_FORMAT_TIME)
     return;
-  running_time = gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME,
+  running_time = gst_segment_to_running_time (&self->played, GST_FORMAT_TIME,
       frame->pts);
   if (!GST_CLOCK_TIME_IS_VALID (running_time))
     return;
@@ -328,16 +349,19 @@ gboolean
 gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
 {
   GstClockTimeDiff shift = gst_mmap_src_get_shift (self, frame);
+  guint64 latency = MIN (frame->latency, LATENCY_MAX_NS);
 
   /* Somebody has flushed downstream, which forgets the segment. */
   if (g_atomic_int_get (&self->flushed)) {
     g_atomic_int_set (&self->flushed, FALSE);
+    if (g_atomic_int_compare_and_exchange (&self->flushed_time, TRUE, FALSE))
+      gst_mmap_src_take_rate (self);
     self->new_segment = TRUE;
   }
   /* Only this thread changes it. */
-  if (self->latency != frame->latency) {
+  if (self->latency != latency) {
     GST_OBJECT_LOCK (self);
-    self->latency = frame->latency;
+    self->latency = latency;
     GST_OBJECT_UNLOCK (self);
     gst_element_post_message (GST_ELEMENT (self),
         gst_message_new_latency (GST_OBJECT (self)));
@@ -360,8 +384,7 @@ gst_mmap_src_flow_or_flushing (GstMmapSrc * self, GstFlowReturn flow)
       flow;
 }
 
-/* As gst_base_src_set_caps(), which sends none that are as the ones before: after another stream-start they belong there. */
-static gboolean
+gboolean
 gst_mmap_src_push_caps (GstMmapSrc * self, GstCaps * caps)
 {
   GstPad *pad = GST_BASE_SRC_PAD (self);
@@ -391,7 +414,8 @@ gst_mmap_src_set_caps (GstMmapSrc * self, const MmapItem * item)
   GST_INFO_OBJECT (self, "caps %" GST_PTR_FORMAT, caps);
   if (!gst_video_info_from_caps (&self->info, caps))
     gst_video_info_init (&self->info);
-  if (!gst_mmap_src_push_caps (self, caps)) {
+  if (!gst_mmap_src_push_caps_as_dmabuf (self, item->region, &caps)
+      && !gst_mmap_src_push_caps (self, caps)) {
     gst_caps_unref (caps);
     return gst_mmap_src_flow_or_flushing (self, GST_FLOW_NOT_NEGOTIATED);
   }
@@ -529,20 +553,20 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
 static GstFlowReturn
 gst_mmap_src_handle_segment (GstMmapSrc * self, const MmapItem * item)
 {
-  if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size,
-          &self->segment)) {
+  GstSegment segment;
+
+  if (!gst_mmap_segment_from_wire (item->data, item->descriptor.size, &segment)) {
     if (gst_mmap_src_check_memory (self))
       GST_ELEMENT_ERROR (self, STREAM, FORMAT,
           ("The producer sent a segment that makes no sense."), (NULL));
     return GST_FLOW_ERROR;
   }
-  if ((self->segment.flags & GST_SEGMENT_FLAG_SEGMENT)
+  if ((segment.flags & GST_SEGMENT_FLAG_SEGMENT)
       && !gst_mmap_src_is_before_flush (self))
-    gst_mmap_src_post_segment (self, FALSE, self->segment.format,
-        self->segment.position, item->descriptor.flags);
+    gst_mmap_src_post_segment (self, FALSE, segment.format,
+        segment.position, item->descriptor.flags);
   self->segment_seqnum = item->descriptor.flags;
-  self->have_segment = TRUE;
-  self->new_segment = TRUE;
+  gst_mmap_src_set_segment (self, &segment);
   return GST_FLOW_OK;
 }
 
@@ -557,6 +581,10 @@ gst_mmap_src_handle_event (GstMmapSrc * self, const MmapItem * item)
       return flow == GST_FLOW_OK ? gst_mmap_src_set_caps (self, item) : flow;
     case MMAP_EVENT_SEGMENT:
       return gst_mmap_src_handle_segment (self, item);
+    case MMAP_EVENT_RATE:
+      if (!gst_mmap_src_handle_rate (self, item))
+        GST_WARNING_OBJECT (self, "a change of the rate makes no sense");
+      return GST_FLOW_OK;
     case MMAP_EVENT_EOS:
       if (gst_mmap_src_is_before_flush (self))
         return GST_FLOW_OK;

@@ -11,6 +11,7 @@
 
 #include "gstmmapsrc-private.h"
 
+#include "error.h"
 #include "gstmmapitempool.h"
 #include "gstmmapmeta.h"
 
@@ -34,21 +35,32 @@ gst_mmap_src_copy (GstMmapSrc * self, const MmapItem * item)
   return gst_buffer_new_wrapped (copy, size);
 }
 
-/* A buffer with the payload. */
+/* A buffer with the payload; NULL if it must be copied, and there is no memory for that. */
 static GstBuffer *
-gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item)
+gst_mmap_src_wrap (GstMmapSrc * self, const MmapItem * item, GstMemory * dmabuf)
 {
+  gboolean untrusted = __atomic_load_n (&self->untrusted, __ATOMIC_RELAXED);
   GstBuffer *buffer = NULL;
 
+  if (dmabuf) {
+    buffer = gst_buffer_new ();
+    gst_buffer_append_memory (buffer, dmabuf);
+    return buffer;
+  }
   if (item->descriptor.size == 0) {
     mmap_consumer_link_release (item->link, item->descriptor.id, 0);
     return gst_buffer_new ();
   }
-  /* Downstream holds so much that the producer may run out of blocks. */
-  if (item->should_copy)
+  /* Or downstream holds so much that the producer may run out of blocks. */
+  if (untrusted || item->should_copy)
     buffer = gst_mmap_src_copy (self, item);
   if (buffer)
     return buffer;
+  if (untrusted) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return NULL;
+  }
   gst_mmap_item_pool_fill (self->pool, self->next, item);
   return g_steal_pointer (&self->next);
 }
@@ -196,13 +208,21 @@ gst_mmap_src_tell_missed (GstMmapSrc * self, GstBuffer * buffer)
   gst_element_post_message (GST_ELEMENT (self), message);
 }
 
+/* @dmabuf: (transfer full) (nullable): the frame */
 static GstFlowReturn
 gst_mmap_src_make_buffer (GstMmapSrc * self, const MmapItem * item,
-    GVariant * metas, GstBuffer ** buffer)
+    GstMemory * dmabuf, GVariant * metas, GstBuffer ** buffer)
 {
   const MmapDescriptor *frame = &item->descriptor;
-  GstBuffer *made = gst_mmap_src_wrap (self, item);
+  GstBuffer *made = gst_mmap_src_wrap (self, item, dmabuf);
 
+  if (!made) {
+    GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
+        ("There is no memory to copy a frame of %" G_GUINT64_FORMAT " bytes "
+            "into.", frame->size), ("reason: %s",
+            mmap_error_get_name (MMAP_ERROR_NO_RESOURCES)));
+    return GST_FLOW_ERROR;
+  }
   gst_mmap_frame_restore (frame, made);
   if (!gst_mmap_src_fits_caps (self, frame)
       || !gst_mmap_frame_restore_video (frame, made, &self->layout)) {
@@ -252,11 +272,27 @@ gst_mmap_src_needs_key_unit (GstMmapSrc * self, const MmapDescriptor * frame)
   return self->wait_key_unit;
 }
 
+/* What every mmapsink sends, but not everybody who says that it is one: nothing goes without a segment in GStreamer. */
+static void
+gst_mmap_src_ensure_segment (GstMmapSrc * self)
+{
+  GstSegment segment;
+
+  if (self->have_segment)
+    return;
+  GST_WARNING_OBJECT (self, "there was no segment before the first frame");
+  gst_segment_init (&segment, GST_FORMAT_TIME);
+  self->segment_seqnum = GST_SEQNUM_INVALID;
+  gst_mmap_src_set_segment (self, &segment);
+}
+
 GstFlowReturn
 gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
     GstBuffer ** buffer)
 {
   g_autoptr (GVariant) metas = NULL;
+  GstMemory *dmabuf;
+  GstFlowReturn flow;
 
   if (!gst_mmap_src_is_before_flush (self))
     gst_mmap_src_note_missed (self, item);
@@ -271,13 +307,23 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
         item->descriptor.size);
     return GST_FLOW_ERROR;
   }
+  self->frame_link = self->link;
+  gst_mmap_src_ensure_segment (self);
   gst_mmap_src_measure_transfer (self, &item->descriptor);
-  gst_mmap_src_ensure_stream_start (self);
-  if (!gst_mmap_src_update_time (self, &item->descriptor)) {
+  flow = gst_mmap_src_ensure_stream_start (self);
+  if (flow == GST_FLOW_OK
+      && !gst_mmap_src_update_time (self, &item->descriptor))
+    flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
+  if (flow != GST_FLOW_OK) {
     mmap_consumer_link_release (item->link, item->descriptor.id,
         item->descriptor.size);
-    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
+    return flow;
   }
   gst_mmap_src_note_end (self, &item->descriptor);
-  return gst_mmap_src_make_buffer (self, item, metas, buffer);
+  if (!gst_mmap_src_wrap_as_dmabuf (self, item, &dmabuf)) {
+    mmap_consumer_link_release (item->link, item->descriptor.id,
+        item->descriptor.size);
+    return gst_mmap_src_flow_or_flushing (self, GST_FLOW_NOT_NEGOTIATED);
+  }
+  return gst_mmap_src_make_buffer (self, item, dmabuf, metas, buffer);
 }

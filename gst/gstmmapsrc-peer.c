@@ -49,7 +49,10 @@ gst_mmap_src_dup_address (GstMmapSrc * self)
 
   GST_OBJECT_LOCK (self);
   application = self->signalling == GST_MMAP_SIGNALLING_APPLICATION;
-  path = g_strdup (self->socket_path);
+  if (self->file && !self->address)
+    path = g_strdup_printf ("channel %s of %s", self->channel, self->file);
+  else
+    path = g_strdup (self->address ? self->address : self->socket_path);
   GST_OBJECT_UNLOCK (self);
   if (application)
     g_clear_pointer (&path, g_free);
@@ -79,6 +82,14 @@ gst_mmap_src_post_peer (GstMmapSrc * self, GstStructure * structure)
   g_autofree char *address = gst_mmap_src_dup_address (self);
 
   gst_structure_set (structure, "session", G_TYPE_UINT64, self->session, NULL);
+  GST_OBJECT_LOCK (self);
+  if (self->file) {
+    gst_structure_set (structure, "file", G_TYPE_STRING, self->file,
+        self->address ? "address" : "channel", G_TYPE_STRING,
+        self->address ? self->address : self->channel, NULL);
+    g_clear_pointer (&address, g_free);
+  }
+  GST_OBJECT_UNLOCK (self);
   if (address)
     gst_structure_set (structure, "socket-path", G_TYPE_STRING, address, NULL);
   GST_INFO_OBJECT (self, "%" GST_PTR_FORMAT, structure);
@@ -125,7 +136,8 @@ gst_mmap_src_note_end (GstMmapSrc * self, const MmapDescriptor * frame)
     return;
   if (GST_CLOCK_TIME_IS_VALID (end) && frame->duration < G_MAXINT64 >> 1)
     end = MIN (end, G_MAXINT64 >> 1) + frame->duration;
-  end = gst_segment_to_running_time (&self->segment, GST_FORMAT_TIME, end);
+  end = gst_segment_to_running_time (self->as_played ? &self->played :
+      &self->segment, GST_FORMAT_TIME, end);
   /* It is the producer's word. */
   if (end < G_MAXINT64 >> 2)
     self->resume.end = MAX (self->resume.end, end + self->resume.shift);
@@ -137,6 +149,7 @@ gst_mmap_src_connected (GstMmapSrc * self)
   g_autofree char *file = NULL, *media = NULL;
   guint64 size;
 
+  self->linked = TRUE;
   self->discont = TRUE;
   self->missed = 0;
   self->resume.again = self->resume.end > 0;
@@ -156,6 +169,34 @@ gst_mmap_src_connected (GstMmapSrc * self)
           self->alone_since, NULL));
 }
 
+/* Applications hear of each end of a link. */
+static void
+gst_mmap_src_post_disconnected (GstMmapSrc * self, MmapError reason,
+    GstMmapOnDisconnect action)
+{
+  self->linked = FALSE;
+  self->alone_since = gst_mmap_monotonic_now ();
+  gst_mmap_item_pool_forget_region (self->pool);
+  g_clear_pointer (&self->dmabuf, gst_mmap_dmabuf_free);
+  gst_clear_buffer (&self->next);
+  /* From now on an application may give it the next offer. */
+  g_object_notify (G_OBJECT (self), "capabilities");
+  gst_mmap_src_post_peer (self, gst_structure_new ("mmap-disconnected",
+          "reason", G_TYPE_STRING, mmap_error_get_name (reason),
+          "action", G_TYPE_STRING, on_disconnect_values[action].value_nick,
+          NULL));
+}
+
+void
+gst_mmap_src_lost (GstMmapSrc * self, const GError * error)
+{
+  if (self->linked)
+    gst_mmap_src_post_disconnected (self,
+        error->domain == MMAP_ERROR ? error->code : MMAP_ERROR_FAILED,
+        GST_MMAP_ON_DISCONNECT_ERROR);
+  gst_mmap_post_error (GST_ELEMENT (self), error);
+}
+
 GstFlowReturn
 gst_mmap_src_disconnected (GstMmapSrc * self)
 {
@@ -164,15 +205,7 @@ gst_mmap_src_disconnected (GstMmapSrc * self)
   g_autoptr (GError) error = NULL;
   GstFlowReturn flow;
 
-  self->alone_since = gst_mmap_monotonic_now ();
-  gst_mmap_item_pool_forget_region (self->pool);
-  gst_clear_buffer (&self->next);
-  /* From now on an application may give it the next offer. */
-  g_object_notify (G_OBJECT (self), "capabilities");
-  gst_mmap_src_post_peer (self, gst_structure_new ("mmap-disconnected",
-          "reason", G_TYPE_STRING, mmap_error_get_name (MMAP_ERROR_CLOSED),
-          "action", G_TYPE_STRING, on_disconnect_values[action].value_nick,
-          NULL));
+  gst_mmap_src_post_disconnected (self, MMAP_ERROR_CLOSED, action);
   switch (action) {
     case GST_MMAP_ON_DISCONNECT_EOS:
       flow = gst_mmap_src_ensure_stream_start (self);

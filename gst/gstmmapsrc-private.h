@@ -3,8 +3,9 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * gstmmapsrc.c: life and properties. gstmmapsrc-event.c: what the producer says besides frames, and time. gstmmapsrc-frame.c: frames.
- * gstmmapsrc-peer.c: a producer comes, and goes. gstmmapsrc-upstream.c: what the producer is told.
+ * gstmmapsrc.c: life. gstmmapsrc-event.c: what the producer says besides frames, and time. gstmmapsrc-frame.c: frames.
+ * gstmmapsrc-peer.c: a producer comes, and goes. gstmmapsrc-properties.c: properties. gstmmapsrc-rate.c: its rate changes.
+ * gstmmapsrc-upstream.c: what the producer is told.
  */
 #pragma once
 
@@ -12,6 +13,7 @@
 
 #include "consumer.h"
 #include "gstmmapcapabilities.h"
+#include "gstmmapdmabuf.h"
 #include "gstmmapframe.h"
 #include "gstmmapneeds.h"
 #include "gstmmaptoken.h"
@@ -59,6 +61,13 @@ struct _GstMmapSrc
 
   /* properties, under the object lock */
   gchar *socket_path;
+  gchar *file;
+  gchar *channel;
+  gchar *address;
+  gboolean allow_remote;
+  guint64 poll_interval;
+  gboolean untrusted;           /* atomic */
+  GstMmapIoMode io_mode;
   GstMmapSignalling signalling;
   GstCaps *accept;
   gchar *allowed_uids;
@@ -72,15 +81,20 @@ struct _GstMmapSrc
   /* streaming thread */
   GstBufferPool *pool;
   GstBuffer *next;              /* to be filled */
+  GstMmapDmabuf *dmabuf;        /* of the last region; NULL: the caps don't say so */
+  gboolean told_no_dmabuf;      /* since the start */
   gboolean is_live;             /* as it was at the start: it doesn't change after that */
   GstVideoInfo info;            /* of the caps; format UNKNOWN if they are not raw video */
   GstMmapLayout layout;         /* that was found to be sound */
   guint64 session;              /* of the last link */
   GstClockTime alone_since;     /* monotonic: there was no link then */
+  gboolean linked;              /* mmap-connected was posted, and no mmap-disconnected since */
   GstMmapResume resume;
   gboolean discont;
   guint64 missed;               /* frames that were dropped for this consumer since the last buffer */
-  GstSegment segment;           /* the producer's */
+  GstSegment segment;           /* the producer's; object lock where other threads look */
+  GstSegment played;            /* what its sink makes of it; the same */
+  gboolean as_played;           /* which of them was sent last; the same */
   gboolean have_segment;
   gboolean new_segment;
   GstClockTimeDiff shift;       /* that was applied to it; object lock where other threads look */
@@ -89,12 +103,15 @@ struct _GstMmapSrc
   gboolean have_stream_start;
   gboolean have_caps;           /* of this link */
   gint flushed;                 /* atomic: a flush has ended since the last segment */
+  gint flushed_time;            /* atomic: somebody else's, which made sinks forget what had changed the rate */
+  gint flush_seqnum;            /* atomic: of the producer's */
   MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
   Substitute stream_start_event, segment_event; /* object lock */
   gboolean wait_key_unit;       /* the stream was entered in the middle */
   gboolean asked_key_unit;
   gboolean told_wishes;
   guint64 link;                 /* see mmap_consumer_get_link() */
+  guint64 frame_link;           /* of the last frame */
   guint64 flush_seen;           /* the last mark of a flush in the link's ring */
   GstMmapAnchor anchor;
 
@@ -108,6 +125,9 @@ struct _GstMmapSrc
   guint64 flush_link;           /* the link of the last flush that was heard of, and its number */
   guint64 flush_heard;
   gint flush_told;              /* atomic: the streaming thread is to look at these */
+
+  guint64 rate_heard_link;      /* flush lock: whose changes of the rate are handed on as events */
+  guint64 rate_taken_link;      /* flush lock: whose are in the segment */
 
   gint n_seeks;                 /* atomic: threads that wait for the producer to seek; they end under the flush lock */
   GQueue left_to_seek;          /* (element-type GstEvent) flush lock: see gst_mmap_src_leave_to_seek() */
@@ -161,8 +181,23 @@ gboolean gst_mmap_src_is_before_flush (GstMmapSrc * self);
 GstFlowReturn gst_mmap_src_handle_event (GstMmapSrc * self,
     const MmapItem * item);
 
+/* As gst_base_src_set_caps(), which sends none that are as the ones before: after another stream-start they belong there. */
+gboolean gst_mmap_src_push_caps (GstMmapSrc * self, GstCaps * caps);
+
 /* A custom meta on the first buffer after frames that were dropped, because this consumer was slow: "frames", a guint64. */
 #define GST_MMAP_MISSED_META "mmap-missed"
+
+/* gstmmapsrc-dmabuf.c */
+
+/* Whether frames are dma-bufs from now on: then @caps (inout) (transfer full) are those that were sent. FALSE: they are to be sent as they
+ * are; a warning says why, if it was wanted. */
+gboolean gst_mmap_src_push_caps_as_dmabuf (GstMmapSrc * self,
+    MmapRegion * region, GstCaps ** caps);
+
+/* @memory: (out) (transfer full) (nullable): with the frame; %NULL: it isn't to be a dma-buf, or can't be one, and the caps say so now
+ * FALSE: they could not be sent. */
+gboolean gst_mmap_src_wrap_as_dmabuf (GstMmapSrc * self,
+    const MmapItem * item, GstMemory ** memory);
 
 /* gstmmapsrc-frame.c */
 
@@ -188,6 +223,40 @@ void gst_mmap_src_note_end (GstMmapSrc * self, const MmapDescriptor * frame);
 /* It has ended, and all that the producer sent was handed on. Does what on-disconnect says. */
 GstFlowReturn gst_mmap_src_disconnected (GstMmapSrc * self);
 
+/* The link, if there was one, has ended with an error, which is posted. */
+void gst_mmap_src_lost (GstMmapSrc * self, const GError * error);
+
+/* gstmmapsrc-properties.c */
+
+void gst_mmap_src_install_properties (GObjectClass * klass);
+void gst_mmap_src_init_properties (GstMmapSrc * self);
+void gst_mmap_src_clear_properties (GstMmapSrc * self);
+
+/* gstmmapsrc-rate.c */
+
+/* Whether the event that says it is handed on. @again: there was one before, since the producer's sinks began or were flushed. The
+ * consumer's own thread. */
+gboolean gst_mmap_src_hear_rate (GstMmapSrc * self, guint64 link,
+    gboolean again);
+
+/* The producer's sink was flushed: what had changed its rate has ended. */
+void gst_mmap_src_forget_rate (GstMmapSrc * self);
+
+/* The sinks here were flushed, by somebody else. */
+void gst_mmap_src_take_rate (GstMmapSrc * self);
+
+/* In order with the frames. FALSE: it makes no sense. */
+gboolean gst_mmap_src_handle_rate (GstMmapSrc * self, const MmapItem * item);
+
+void gst_mmap_src_set_segment (GstMmapSrc * self, const GstSegment * segment);
+
+/* That goes downstream now, but for the shift. */
+void gst_mmap_src_choose_segment (GstMmapSrc * self, GstSegment * segment);
+
+/* The running time in the producer's pipeline, before its sink, of what is played here at @running_time, of its sink. Any thread. */
+GstClockTime gst_mmap_src_get_upstream_time (GstMmapSrc * self,
+    GstClockTime running_time);
+
 /* gstmmapsrc-upstream.c */
 
 /* Tells the producer what downstream accepts. Also on the streaming thread. */
@@ -200,6 +269,10 @@ gboolean gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
     GstEvent * event);
 
 gboolean gst_mmap_src_event (GstBaseSrc * src, GstEvent * event);
+
+/* What an application sends to the element itself: upstream events go to the producer, as if they came from downstream. */
+gboolean gst_mmap_src_send_event (GstElement * element, GstEvent * event);
+
 void gst_mmap_src_note_allocation (GstMmapSrc * self, GstQuery * query);
 
 /* A frame had to be copied because of where its planes lie. */

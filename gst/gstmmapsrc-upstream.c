@@ -33,6 +33,13 @@ gst_mmap_src_tell_wishes (gpointer user_data)
     return;
   g_mutex_lock (&self->wishes_lock);
   caps = gst_pad_peer_query_caps (GST_BASE_SRC_PAD (self), NULL);
+  /* The producer's frames are what dma-bufs are made of. */
+  if (self->io_mode == GST_MMAP_IO_MODE_DMABUF) {
+    GstCaps *taken = caps;
+
+    caps = gst_mmap_dmabuf_widen_caps (taken);
+    gst_caps_unref (taken);
+  }
   GST_DEBUG_OBJECT (self, "downstream accepts %" GST_PTR_FORMAT, caps);
   if (!gst_caps_is_any (caps))
     media = gst_caps_to_string (caps);
@@ -103,8 +110,8 @@ gst_mmap_src_send_qos (GstMmapSrc * self, MmapConsumer * consumer,
   qos.type = type;
   qos.proportion = proportion;
   qos.diff = diff;
-  qos.timestamp = GST_CLOCK_TIME_IS_VALID (timestamp) ? timestamp - shift :
-      timestamp;
+  qos.timestamp = gst_mmap_src_get_upstream_time (self,
+      GST_CLOCK_TIME_IS_VALID (timestamp) ? timestamp - shift : timestamp);
   mmap_consumer_send_qos (consumer, &qos);
 }
 
@@ -124,6 +131,21 @@ gst_mmap_src_end_seek (GstMmapSrc * self)
     gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
 }
 
+/* Without a flush a seek has to wait for the frames before it, which nobody takes as long as this pipeline doesn't play. */
+static gboolean
+gst_mmap_src_seeks_later (GstMmapSrc * self, GstEvent * event)
+{
+  gboolean playing;
+  GstSeekFlags flags;
+
+  gst_event_parse_seek (event, NULL, NULL, &flags, NULL, NULL, NULL, NULL);
+  GST_OBJECT_LOCK (self);
+  playing = GST_STATE (self) == GST_STATE_PLAYING;
+  GST_OBJECT_UNLOCK (self);
+  return !playing && !(flags & GST_SEEK_FLAG_FLUSH)
+      && !(flags & GST_SEEK_FLAG_INSTANT_RATE_CHANGE);
+}
+
 gboolean
 gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
     GstEvent * event)
@@ -140,7 +162,8 @@ gst_mmap_src_send_upstream (GstMmapSrc * self, MmapConsumer * consumer,
   g_variant_dict_insert (&body, "type", "u", (guint32) GST_EVENT_TYPE (event));
   g_variant_dict_insert (&body, "seqnum", "u", gst_event_get_seqnum (event));
   /* Only of a seek somebody wants to know: others come often, and from threads that have other things to do. */
-  if (GST_EVENT_TYPE (event) != GST_EVENT_SEEK)
+  if (GST_EVENT_TYPE (event) != GST_EVENT_SEEK
+      || gst_mmap_src_seeks_later (self, event))
     return mmap_consumer_send (consumer, MMAP_MESSAGE_EVENT,
         g_variant_dict_end (&body));
   g_atomic_int_inc (&self->n_seeks);
@@ -188,6 +211,22 @@ gst_mmap_src_event (GstBaseSrc * src, GstEvent * event)
       break;
   }
   g_clear_pointer (&consumer, mmap_consumer_unref);
+  return handled;
+}
+
+gboolean
+gst_mmap_src_send_event (GstElement * element, GstEvent * event)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (element);
+  gboolean handled;
+
+  if (!GST_EVENT_IS_UPSTREAM (event) || GST_EVENT_IS_DOWNSTREAM (event))
+    return GST_ELEMENT_CLASS (GST_MMAP_SRC_PARENT)->send_event (element, event);
+  /* The base class would seek by itself, or do nothing: the producer is to hear of it. The flush that it answers with needs the lock which
+   * the caller has taken. */
+  GST_STATE_UNLOCK (element);
+  handled = gst_pad_send_event (GST_BASE_SRC_PAD (self), event);
+  GST_STATE_LOCK (element);
   return handled;
 }
 

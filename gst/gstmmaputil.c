@@ -9,6 +9,9 @@
 
 #include "gstmmaputil.h"
 
+#include "area-channel.h"
+#include "remote.h"
+
 #include <time.h>
 
 static gint
@@ -95,6 +98,30 @@ gst_mmap_start_users (const char *text, gboolean carried, GError ** error)
     return NULL;
   }
   return mmap_users_new (text, error);
+}
+
+gboolean
+gst_mmap_check_channel (const char *channel, gboolean in_area, GError ** error)
+{
+  if (in_area || g_strcmp0 (channel, MMAP_CHANNEL_DEFAULT) == 0)
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+      "channel=%s names a stream in a file that has no socket: set file, and "
+      "neither socket-path nor signalling=application", channel ? channel : "");
+  return FALSE;
+}
+
+gboolean
+gst_mmap_check_address (const char *address, gboolean in_area, GError ** error)
+{
+  if (!address)
+    return TRUE;
+  if (in_area)
+    return mmap_remote_check (address, error);
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+      "address=%s needs a file: set it to the file or device that both sides "
+      "see, and neither socket-path nor signalling=application", address);
+  return FALSE;
 }
 
 GstClockTime

@@ -27,6 +27,15 @@ MmapUsers *gst_mmap_new_users (GstElement * element, const char *text);
 MmapUsers *gst_mmap_start_users (const char *text, gboolean carried,
     GError ** error);
 
+/* Whether the properties go together. @in_area: streams share a file, and there is no socket
+ * FALSE with MMAP_ERROR_SETTING: @channel would be of no use. */
+gboolean gst_mmap_check_channel (const char *channel, gboolean in_area,
+    GError ** error);
+
+/* The same of the property address. FALSE with MMAP_ERROR_SETTING, or MMAP_ERROR_ADDRESS if it can be none. */
+gboolean gst_mmap_check_address (const char *address, gboolean in_area,
+    GError ** error);
+
 /**
  * GstMmapAnchor:
  *

@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * @answered: its link has answered an offer, so that it can be admitted or refused
  * @counts: it was looked at whether upstream can satisfy it, so that upstream is told of it
  * @needs: what it needs of the memory
+ * @last_look: that has been so for long, but time may have passed while this process stood still
  * @unfit_since: monotonic time, microseconds, since which the stream's caps are not among them; 0: they are, or it is not known yet
  */
 typedef struct
@@ -27,6 +28,7 @@ typedef struct
   gboolean answered;
   gboolean counts;
   GstMmapNeeds needs;
+  gboolean last_look;
   gint64 unfit_since;
 } GstMmapWish;
 

@@ -100,11 +100,11 @@ address_parse (const char *address, GError ** error)
 }
 
 static GSocket *
-socket_new (GError ** error)
+socket_new (GSocketType type, GError ** error)
 {
   g_autoptr (GError) cause = NULL;
-  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_UNIX,
-      G_SOCKET_TYPE_SEQPACKET, G_SOCKET_PROTOCOL_DEFAULT, &cause);
+  GSocket *socket = g_socket_new (G_SOCKET_FAMILY_UNIX, type,
+      G_SOCKET_PROTOCOL_DEFAULT, &cause);
 
   if (socket)
     g_socket_set_blocking (socket, FALSE);
@@ -154,8 +154,8 @@ check_path (const char *path, GError ** error)
   return FALSE;
 }
 
-GSocket *
-mmap_address_connect (const char *address, GError ** error)
+static GSocket *
+connect_socket (const char *address, GSocketType type, GError ** error)
 {
   g_autoptr (GSocketAddress) socket_address = address_parse (address, error);
   g_autoptr (GSocket) socket = NULL;
@@ -165,7 +165,7 @@ mmap_address_connect (const char *address, GError ** error)
 
   if (!socket_address || !check_path (address, error))
     return NULL;
-  socket = socket_new (error);
+  socket = socket_new (type, error);
   if (!socket)
     return NULL;
   if (g_socket_connect (socket, socket_address, NULL, &cause))
@@ -191,13 +191,25 @@ mmap_address_connect (const char *address, GError ** error)
   return NULL;
 }
 
-/* Whether somebody may listen at @address: who has so many waiting that no more fit is alive, too.
+GSocket *
+mmap_address_connect (const char *address, GError ** error)
+{
+  return connect_socket (address, G_SOCKET_TYPE_SEQPACKET, error);
+}
+
+GSocket *
+mmap_address_connect_stream (const char *address, GError ** error)
+{
+  return connect_socket (address, G_SOCKET_TYPE_STREAM, error);
+}
+
+/* Whether somebody may listen at @address: who has so many waiting that no more fit, or listens for another type of socket, is alive, too.
  * @pid: (out): who, or 0 */
 static gboolean
 is_alive (const char *address, guint32 * pid)
 {
   g_autoptr (GSocketAddress) socket_address = address_parse (address, NULL);
-  g_autoptr (GSocket) probe = socket_new (NULL);
+  g_autoptr (GSocket) probe = socket_new (G_SOCKET_TYPE_SEQPACKET, NULL);
   g_autoptr (GError) cause = NULL;
   struct ucred owner;
   socklen_t size = sizeof owner;
@@ -263,7 +275,7 @@ remove_stale (const char *path, GError ** error)
 }
 
 static gboolean
-listener_bind (MmapListener * listener, GError ** error)
+listener_bind (MmapListener * listener, GSocketType type, GError ** error)
 {
   const char *address = listener->address;
   g_autoptr (GSocketAddress) socket_address = address_parse (address, error);
@@ -271,7 +283,7 @@ listener_bind (MmapListener * listener, GError ** error)
 
   if (!socket_address)
     return FALSE;
-  listener->socket = socket_new (error);
+  listener->socket = socket_new (type, error);
   if (!listener->socket)
     return FALSE;
   /* bind(2) gives the socket file the mode of the socket, less the umask: nobody else can connect, not even for a moment. */
@@ -355,8 +367,8 @@ mmap_listener_new (const char *address, GError ** error)
   return mmap_listener_new_shared (address, &own, error);
 }
 
-MmapListener *
-mmap_listener_new_shared (const char *address, const MmapMode * mode,
+static MmapListener *
+listener_new (const char *address, const MmapMode * mode, GSocketType type,
     GError ** error)
 {
   g_autoptr (GSocketAddress) socket_address = NULL;
@@ -373,13 +385,27 @@ mmap_listener_new_shared (const char *address, const MmapMode * mode,
   if (socket_address && (is_abstract (listener->address)
           || mmap_path_check (listener->address, error))
       && mmap_socket_lock_take (&listener->lock, listener->address, error)
-      && listener_bind (listener, error)
+      && listener_bind (listener, type, error)
       && listener_open_to (listener, mode, error)
       && listener_listen (listener, error))
     return listener;
 
   mmap_listener_free (listener);
   return NULL;
+}
+
+MmapListener *
+mmap_listener_new_shared (const char *address, const MmapMode * mode,
+    GError ** error)
+{
+  return listener_new (address, mode, G_SOCKET_TYPE_SEQPACKET, error);
+}
+
+MmapListener *
+mmap_listener_new_stream (const char *address, const MmapMode * mode,
+    GError ** error)
+{
+  return listener_new (address, mode, G_SOCKET_TYPE_STREAM, error);
 }
 
 void

@@ -52,6 +52,10 @@ MmapListener *mmap_listener_new (const char *address, GError ** error);
 MmapListener *mmap_listener_new_shared (const char *address,
     const MmapMode * mode, GError ** error);
 
+/* The same with a SOCK_STREAM socket, for a protocol that isn't ours. */
+MmapListener *mmap_listener_new_stream (const char *address,
+    const MmapMode * mode, GError ** error);
+
 /* Closes the socket and removes its file, if it is still the one that was made, and its lock. */
 void mmap_listener_free (MmapListener * listener);
 
@@ -60,5 +64,8 @@ void mmap_listener_free (MmapListener * listener);
  * MMAP_ERROR_ADDRESS, MMAP_ERROR_NO_DIRECTORY, MMAP_ERROR_PERMISSION, MMAP_ERROR_EXISTS (a file that is no socket of ours, or a link),
  * MMAP_ERROR_UNSAFE_PATH or MMAP_ERROR_FAILED */
 GSocket *mmap_address_connect (const char *address, GError ** error);
+
+/* The same to a SOCK_STREAM socket. */
+GSocket *mmap_address_connect_stream (const char *address, GError ** error);
 
 G_END_DECLS

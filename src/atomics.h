@@ -44,3 +44,13 @@ mmap_fence_full (void)
 #define mmap_fence_acquire() __atomic_thread_fence (__ATOMIC_ACQUIRE)
 #define mmap_fence_release() __atomic_thread_fence (__ATOMIC_RELEASE)
 #endif
+
+/* Asks for a cache line of 64 bytes that is to be written, or read, soon: not when it is needed. The instruction does nothing where a processor
+ * doesn't know it. */
+#if defined (__x86_64__)
+#define mmap_prefetch_for_write(word) \
+  __asm__ ("prefetchw %0" : : "m" (*(const char *) (word)))
+#else
+#define mmap_prefetch_for_write(word) __builtin_prefetch ((word), 1)
+#endif
+#define mmap_prefetch(word) __builtin_prefetch (word)

@@ -25,6 +25,8 @@ typedef enum
   KEY_TOKEN_BYTES,
   KEY_MAX_HELD,
   KEY_MEDIA,
+  KEY_REGION_OFFSET,
+  KEY_LINK_OFFSET,
   N_KEYS
 } Key;
 
@@ -45,6 +47,8 @@ static const struct
   [KEY_TOKEN_BYTES] = {"token-bytes", "u", TRUE, TRUE},
   [KEY_MAX_HELD] = {"max-held", "t", FALSE, FALSE},
   [KEY_MEDIA] = {"media", "s", FALSE, FALSE},
+  [KEY_REGION_OFFSET] = {"region-offset", "t", FALSE, FALSE},
+  [KEY_LINK_OFFSET] = {"link-offset", "t", FALSE, FALSE},
 };
 
 void
@@ -90,6 +94,12 @@ mmap_capabilities_to_variant (const MmapCapabilities * capabilities)
       g_variant_new_uint32 (capabilities->token.n_bytes));
   g_variant_builder_add (&builder, "{sv}", keys[KEY_MAX_HELD].name,
       g_variant_new_uint64 (capabilities->max_held));
+  if (capabilities->region_offset != 0)
+    g_variant_builder_add (&builder, "{sv}", keys[KEY_REGION_OFFSET].name,
+        g_variant_new_uint64 (capabilities->region_offset));
+  if (capabilities->link_offset != 0)
+    g_variant_builder_add (&builder, "{sv}", keys[KEY_LINK_OFFSET].name,
+        g_variant_new_uint64 (capabilities->link_offset));
   if (capabilities->media != NULL)
     g_variant_builder_add (&builder, "{sv}", keys[KEY_MEDIA].name,
         g_variant_new_string (capabilities->media));
@@ -220,6 +230,11 @@ read_values (MmapCapabilities * capabilities, GVariant * values[N_KEYS],
     capabilities->session = g_variant_get_uint64 (values[KEY_SESSION]);
   if (values[KEY_MAX_HELD] != NULL)
     capabilities->max_held = g_variant_get_uint64 (values[KEY_MAX_HELD]);
+  if (values[KEY_REGION_OFFSET] != NULL)
+    capabilities->region_offset =
+        g_variant_get_uint64 (values[KEY_REGION_OFFSET]);
+  if (values[KEY_LINK_OFFSET] != NULL)
+    capabilities->link_offset = g_variant_get_uint64 (values[KEY_LINK_OFFSET]);
   if (values[KEY_FILE] != NULL)
     capabilities->file = g_variant_dup_string (values[KEY_FILE], NULL);
   if (values[KEY_MEDIA] != NULL)

@@ -149,6 +149,34 @@ check_user (MmapConsumer * consumer, GSocket * socket, const char *address,
   return FALSE;
 }
 
+/* @found: (transfer full) (nullable): of a producer
+ * @failure: (transfer full): why there is none
+ * FALSE without an error: nobody there yet. */
+static gboolean
+greet (MmapConsumer * consumer, GSocket * found, GError * failure,
+    GError ** error)
+{
+  g_autoptr (GSocket) socket = found;
+  g_autoptr (GError) cause = failure;
+
+  consumer->proof = CONSUMER_PROOF_NONE;
+  /* A producer that has refused already doesn't hear it: what it said is still to be read. */
+  if (socket && (mmap_consumer_say_hello (consumer, socket, &cause)
+          || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
+    g_mutex_lock (&consumer->receive_lock);
+    consumer->denied_us = 0;
+    consumer->socket = g_steal_pointer (&socket);
+    consumer->state = CONSUMER_GREETED;
+    g_mutex_unlock (&consumer->receive_lock);
+    return TRUE;
+  }
+  g_clear_object (&socket);
+  mmap_consumer_leave_area (consumer);
+  if (!is_denied_yet (consumer, cause) && !is_nobody_there (consumer, cause))
+    g_propagate_error (error, g_steal_pointer (&cause));
+  return FALSE;
+}
+
 /* One look for a producer. FALSE without an error: nobody there yet. */
 static gboolean
 search (MmapConsumer * consumer, GError ** error)
@@ -159,6 +187,11 @@ search (MmapConsumer * consumer, GError ** error)
 
   if (consumer->is_carried)
     return search_carried (consumer);
+  if (consumer->area_file) {
+    socket = mmap_consumer_search_area (consumer, &cause);
+    return greet (consumer, g_steal_pointer (&socket),
+        g_steal_pointer (&cause), error);
+  }
   address = consumer->address ? g_strdup (consumer->address) :
       mmap_address_get_default (FALSE, error);
   if (!address)
@@ -166,20 +199,8 @@ search (MmapConsumer * consumer, GError ** error)
   socket = mmap_address_connect (address, &cause);
   if (socket && !check_user (consumer, socket, address, error))
     return FALSE;
-  /* A producer that has refused already doesn't hear it: what it said is still to be read. */
-  consumer->proof = CONSUMER_PROOF_NONE;
-  if (socket && (mmap_consumer_say_hello (consumer, socket, &cause)
-          || g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_CLOSED))) {
-    g_mutex_lock (&consumer->receive_lock);
-    consumer->denied_us = 0;
-    consumer->socket = g_steal_pointer (&socket);
-    consumer->state = CONSUMER_GREETED;
-    g_mutex_unlock (&consumer->receive_lock);
-    return TRUE;
-  }
-  if (!is_denied_yet (consumer, cause) && !is_nobody_there (consumer, cause))
-    g_propagate_error (error, g_steal_pointer (&cause));
-  return FALSE;
+  return greet (consumer, g_steal_pointer (&socket), g_steal_pointer (&cause),
+      error);
 }
 
 /* Maps the region of an offer, and checks that it is the one that is meant. */
@@ -191,7 +212,10 @@ open_region (MmapConsumer * consumer, const MmapCapabilities * offer,
   guint8 seen[MMAP_TOKEN_MAX_BYTES];
   gboolean right;
 
-  if (strcmp (offer->file, "memfd") == 0)
+  if (consumer->client)
+    region = mmap_region_open_window (mmap_area_client_get_area
+        (consumer->client), offer->region_offset, offer->size, error);
+  else if (strcmp (offer->file, "memfd") == 0)
     region = mmap_region_open_fd (mmap_message_take_fd (message, 0),
         offer->size, error);
   else if (first_fd > 0)
@@ -202,7 +226,7 @@ open_region (MmapConsumer * consumer, const MmapCapabilities * offer,
   if (!region)
     return NULL;
   mmap_region_set_alarm (region, consumer->alarm);
-  if (!consumer->is_carried
+  if (!consumer->is_carried && !consumer->client
       && !mmap_region_check_owner (region, consumer->found.uid, error))
     return NULL;
   if (region->session != offer->session
@@ -280,17 +304,48 @@ send_answer (MmapConsumer * consumer, MmapLink * link,
   return TRUE;
 }
 
+/* It must be in the slot that was claimed: others are other consumers'. */
+static MmapLink *
+open_link_in_area (MmapConsumer * consumer, const MmapCapabilities * offer,
+    GError ** error)
+{
+  guint64 offset = mmap_area_client_get_link_offset (consumer->client);
+  MmapLink *link;
+
+  if (offset == 0 || offer->link_offset == offset) {
+    link = mmap_link_open_in_area (mmap_area_client_get_area
+        (consumer->client), offer->link_offset, offer->session,
+        mmap_area_client_get_producer (consumer->client), error);
+    if (link)
+      mmap_area_client_set_link (consumer->client, offer->link_offset);
+    return link;
+  }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+      "The offer's link is at %" G_GUINT64_FORMAT ", expected %"
+      G_GUINT64_FORMAT ", where a slot was claimed", offer->link_offset,
+      offset);
+  return NULL;
+}
+
 static gboolean
 open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
-    guint64 session, GError ** error)
+    const MmapCapabilities * offer, GError ** error)
 {
   MmapConsumerLink *opened;
-  MmapLink *link = mmap_link_open (mmap_message_take_fd (message, first_fd),
-      mmap_message_take_fd (message, first_fd + 1), session, error);
+  MmapLink *link;
 
+  if (consumer->client)
+    link = open_link_in_area (consumer, offer, error);
+  else
+    link = mmap_link_open (mmap_message_take_fd (message, first_fd),
+        mmap_message_take_fd (message, first_fd + 1), offer->session, error);
   if (!link)
     return FALSE;
-  if (!mmap_sleeper_add_fd (&link->sleeper, consumer->cancel_fd, SLEEP_CANCEL)
+  if (mmap_link_is_polled (link)) {
+    consumer->nap_us = 0;
+    consumer->seen = mmap_load_acquire (consumer->word);
+  } else if (!mmap_sleeper_add_fd (&link->sleeper, consumer->cancel_fd,
+          SLEEP_CANCEL)
       || !mmap_sleeper_add_fd (&link->sleeper,
           g_socket_get_fd (consumer->socket), SLEEP_SOCKET)
       || !mmap_sleeper_add_fd (&link->sleeper,
@@ -343,10 +398,14 @@ take_offer (MmapConsumer * consumer, MmapMessage * message,
   /* A file's descriptor comes along, too: by the time we look, another may lie at its path. */
   n_fds = message->n_fds > (consumer->link ? 0 : 2) ? 1 : 0;
   region = open_region (consumer, offer, message, n_fds, error);
-  if (!region)
+  if (!region) {
+    if (consumer->client && !consumer->channel)
+      g_prefix_error (error, "%s is not the memory that the producer at %s "
+          "uses: name the same file, or the device that shows it. ",
+          consumer->area_path, consumer->address);
     return FALSE;
-  if (!consumer->link
-      && !open_link (consumer, message, n_fds, offer->session, error))
+  }
+  if (!consumer->link && !open_link (consumer, message, n_fds, offer, error))
     return FALSE;
   mmap_store_relaxed (&consumer->link->max_held, offer->max_held);
   g_mutex_lock (&consumer->lock);
@@ -355,6 +414,7 @@ take_offer (MmapConsumer * consumer, MmapMessage * message,
   g_free (consumer->offer_media);
   consumer->offer_file = g_strdup (offer->file);
   consumer->offer_size = offer->size;
+  consumer->offer_token_bytes = offer->token.n_bytes;
   consumer->offer_media = g_strdup (offer->media);
   g_mutex_unlock (&consumer->lock);
 
@@ -482,6 +542,7 @@ mmap_consumer_receive_for_peer (MmapConsumer * consumer, GSocket * peer)
       consumer->failure = g_steal_pointer (&error);
       /* The thread that calls next() sleeps on the socket: now it is readable for good, and next() looks. */
       g_socket_shutdown (peer, TRUE, FALSE, NULL);
+      mmap_futex_wake_own (consumer->word);
     } else {
       open = !g_atomic_int_get (&consumer->hung_up);
     }

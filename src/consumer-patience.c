@@ -69,6 +69,9 @@ mmap_consumer_give_up (MmapConsumer * consumer, GError ** error)
 
   if (consumer->is_carried)
     address = g_strdup ("the application's channel");
+  else if (consumer->channel)
+    address = g_strdup_printf ("channel %s of %s", consumer->channel,
+        consumer->area_file);
   else
     address = consumer->address ? g_strdup (consumer->address) :
         mmap_address_get_default (FALSE, NULL);
@@ -93,9 +96,13 @@ gboolean
 mmap_consumer_try_again (MmapConsumer * consumer, const GError * cause)
 {
   gint64 now = g_get_monotonic_time ();
+  /* Of a producer that names its memory otherwise, it may be the wrong memory. */
+  gboolean is_same = consumer->channel
+      || mmap_load_relaxed (&consumer->stats.links) > 0;
 
   /* An offer through the application's channel doesn't come twice. */
-  if (!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES)
+  if ((!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES)
+          && !(is_same && mmap_consumer_may_mend (consumer, cause)))
       || consumer->is_carried)
     return FALSE;
   if (consumer->lacking == 0)

@@ -5,10 +5,11 @@
  *
  * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-service.c: the thread for what is not
  * in order with the frames, and what is sent to the producer. consumer-populate.c: pages of a region. consumer-patience.c: how long it
- * waits for a producer.
+ * waits for a producer. consumer-area.c: producers in an area.
  */
 #pragma once
 
+#include "area-client.h"
 #include "consumer.h"
 #include "link.h"
 #include "users.h"
@@ -23,6 +24,8 @@ struct _MmapConsumerLink
   guint64 max_held;             /* atomic: bytes */
   GMutex lock;                  /* release ring and its wake-up: frames are released by any thread */
   gboolean ended;
+  GSocket *socket;              /* of a link that has been left: closed with the last reference */
+  MmapAreaClient *client;       /* the same, in an area */
   guint64 qos_serial;
   MmapLink *link;
 };
@@ -62,9 +65,16 @@ struct _MmapConsumer
   gint ref_count;               /* atomic */
   char *address;
   gboolean is_carried;          /* offers come through mmap_consumer_accept_offer() */
+  char *area_file;              /* nullable: there is a socket */
+  char *area_path;              /* of what that names; NULL until it was looked for */
+  MmapArea *belled;             /* that area, if it has doorbells; NULL until it was joined */
+  char *channel;                /* of the area; NULL: the producer is at address */
+  gboolean allow_remote;        /* beyond this machine */
+  gint64 poll_interval;         /* atomic: ns */
   MmapSecret *secret;           /* nullable: nothing is to be proved */
   int cancel_fd;                /* eventfd, readable while cancelled */
   gint cancelled;               /* atomic */
+  guint32 *word;                /* atomic, of g_atomic_rc_box_new0(): counts up when something else than the producer ends a sleep */
   gint64 reconnect_timeout;     /* atomic: ns; -1: none */
   MmapAlarm *alarm;             /* of all regions in files; another one, under the receive lock, once it was told that it has rung */
 
@@ -73,6 +83,10 @@ struct _MmapConsumer
   MmapConsumerProof proof;
   MmapSecretExchange exchange;
   GSocket *socket;
+  MmapAreaClient *client;       /* at the other end of the socket, in an area */
+  gint64 nap_us;                /* see mmap_poll_get_nap() */
+  guint32 seen;                 /* of word */
+  gint64 clock_by;              /* monotonic microseconds: until then frames wait for the producer's clock to be known; 0: not yet */
   MmapPeer found;               /* the producer, if it was found through a socket */
   gboolean hung_up;
   GError *failure;              /* that the other thread met */
@@ -117,6 +131,7 @@ struct _MmapConsumer
   guint64 session;
   char *offer_file;
   guint64 offer_size;
+  guint offer_token_bytes;
   char *offer_media;
   MmapConsumerStats stats;      /* atomic; wakeups: of earlier links */
 };
@@ -158,6 +173,38 @@ gboolean mmap_consumer_receive_for_peer (MmapConsumer * consumer,
 /* Says what there is to be said to a producer, before and after it has proved that it knows the access token. */
 gboolean mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
     GError ** error);
+
+/* consumer-area.c */
+
+/* One look for the channel. Returns: (transfer full) (nullable): a socket; %NULL with an error of mmap_area_client_new() */
+GSocket *mmap_consumer_search_area (MmapConsumer * consumer, GError ** error);
+
+/* Whether somebody who has overwritten the area may have caused @error: then the producer mends it, or says the same again. */
+gboolean mmap_consumer_may_mend (const MmapConsumer * consumer,
+    const GError * error);
+
+/* Sleeps until @fd is readable, or for a while. Returns: whether it is */
+gboolean mmap_consumer_nap (MmapConsumer * consumer, int fd);
+
+/* Lets go of the slot, if there is one. Close the socket before. */
+void mmap_consumer_leave_area (MmapConsumer * consumer);
+
+/* Whether what comes out of the rings can't be placed yet. Waits a little if so. */
+gboolean mmap_consumer_awaits_clock (MmapConsumer * consumer);
+
+/* Fills in what is known of the producer's clock. */
+void mmap_consumer_get_clock_locked (MmapConsumer * consumer,
+    MmapConsumerStats * stats);
+
+/* Makes the producer's instants those of this side's clock. */
+void mmap_consumer_translate (MmapConsumer * consumer,
+    MmapDescriptor * descriptor);
+
+/* Sleeps until the producer rings, or something else is to be seen to. */
+void mmap_consumer_wait_for_ring (MmapConsumer * consumer);
+
+/* The same of a producer on this kernel. Returns: whether there may be something in the socket */
+gboolean mmap_consumer_wait_for_bell (MmapConsumer * consumer);
 
 /* consumer-secret.c */
 

@@ -57,8 +57,14 @@ handle_proof (MmapConsumer * consumer, const MmapMessage * message,
   MmapSecretProof proof;
   MmapPeer peer;
 
-  if (!mmap_peer_init (&peer, g_socket_get_fd (consumer->socket), error)
-      || !mmap_secret_proof_init_variant (&proof, message->body, error)
+  /* In an area the socket is one of this process's own. */
+  if (consumer->client) {
+    peer = consumer->found;
+    if (!consumer->channel)
+      peer.pid = MMAP_SECRET_NO_PID;
+  } else if (!mmap_peer_init (&peer, g_socket_get_fd (consumer->socket), error))
+    return FALSE;
+  if (!mmap_secret_proof_init_variant (&proof, message->body, error)
       || !mmap_secret_verify (consumer->secret, &consumer->exchange,
           MMAP_SECRET_PRODUCER, &proof, peer.pid, error))
     return FALSE;

@@ -10,8 +10,10 @@
 
 #include "address.h"
 #include "atomics.h"
+#include "remote.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -22,6 +24,7 @@ mmap_consumer_new (const char *address, GError ** error)
   MmapConsumer *consumer = g_new0 (MmapConsumer, 1);
 
   consumer->ref_count = 1;
+  consumer->word = g_atomic_rc_box_new0 (guint32);
   g_mutex_init (&consumer->lock);
   g_mutex_init (&consumer->receive_lock);
   g_cond_init (&consumer->cond);
@@ -29,6 +32,7 @@ mmap_consumer_new (const char *address, GError ** error)
   consumer->allowed = mmap_users_new (NULL, NULL);
   mmap_spin_set_time (&consumer->spin, MMAP_SPIN_ADAPTIVE);
   consumer->reconnect_timeout = -1;
+  consumer->poll_interval = MMAP_POLL_DEFAULT_NS;
   consumer->is_carried = address == MMAP_ADDRESS_NONE;
   consumer->address = g_strdup (address);
   consumer->cancel_fd = eventfd (0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -40,6 +44,38 @@ mmap_consumer_new (const char *address, GError ** error)
         g_strerror (errno));
     mmap_consumer_free (consumer);
     return NULL;
+  }
+  return consumer;
+}
+
+MmapConsumer *
+mmap_consumer_new_in_area (const char *file, const char *channel,
+    GError ** error)
+{
+  MmapConsumer *consumer;
+
+  if (!mmap_channel_check_name (channel, error))
+    return NULL;
+  consumer = mmap_consumer_new (NULL, error);
+  if (consumer) {
+    consumer->area_file = g_strdup (file);
+    consumer->channel = g_strdup (channel);
+  }
+  return consumer;
+}
+
+MmapConsumer *
+mmap_consumer_new_remote (const char *address, const char *file,
+    gboolean allow_remote, GError ** error)
+{
+  MmapConsumer *consumer;
+
+  if (!mmap_remote_check (address, error))
+    return NULL;
+  consumer = mmap_consumer_new (address, error);
+  if (consumer) {
+    consumer->area_file = g_strdup (file);
+    consumer->allow_remote = allow_remote;
   }
   return consumer;
 }
@@ -67,7 +103,12 @@ mmap_consumer_unref (MmapConsumer * consumer)
   g_mutex_clear (&consumer->receive_lock);
   g_cond_clear (&consumer->cond);
   mmap_users_free (consumer->allowed);
+  g_atomic_rc_box_release (consumer->word);
   g_free (consumer->address);
+  g_free (consumer->area_file);
+  g_free (consumer->area_path);
+  g_clear_pointer (&consumer->belled, mmap_area_unref);
+  g_free (consumer->channel);
   g_free (consumer->media);
   g_free (consumer);
 }
@@ -111,6 +152,8 @@ mmap_consumer_set_cancelled (MmapConsumer * consumer, gboolean cancelled)
     while (read (consumer->cancel_fd, &value, sizeof value) < 0
         && errno == EINTR);
   g_atomic_int_set (&consumer->cancelled, cancelled);
+  if (cancelled)
+    mmap_futex_wake_own (consumer->word);
 }
 
 MmapConsumerLink *
@@ -125,6 +168,11 @@ mmap_consumer_link_unref (MmapConsumerLink * link)
 {
   if (!g_atomic_int_dec_and_test (&link->ref_count))
     return;
+  /* It was left: now the producer knows that nothing of it is read any more. */
+  if (link->socket)
+    g_socket_close (link->socket, NULL);
+  g_clear_object (&link->socket);
+  g_clear_pointer (&link->client, mmap_area_client_free);
   mmap_link_free (link->link);
   g_mutex_clear (&link->lock);
   g_free (link);
@@ -139,7 +187,7 @@ link_release (MmapConsumerLink * link, guint64 id)
   g_mutex_lock (&link->lock);
   if (!link->ended && mmap_ring_push (&link->link->releases, &id) ==
       MMAP_RING_OK)
-    mmap_waker_wake (&link->link->waker, link->link->wake_fd);
+    mmap_link_wake (link->link);
   g_mutex_unlock (&link->lock);
 }
 
@@ -162,6 +210,20 @@ mmap_item_clear (MmapItem * item)
   item->metas = NULL;
 }
 
+/* If somebody still has something of @link, the producer is told, and leaves that alone until it is given back: so long the link keeps the
+ * socket, and what carries its messages. FALSE: there is nothing to be kept, or nobody to be told. */
+static gboolean
+leave (MmapConsumer * consumer, MmapConsumerLink * link)
+{
+  if (consumer->state != CONSUMER_UP || g_atomic_int_get (&consumer->hung_up)
+      || g_atomic_int_get (&link->ref_count) == 1
+      || !mmap_message_send_leave (consumer->socket))
+    return FALSE;
+  link->socket = g_steal_pointer (&consumer->socket);
+  link->client = g_steal_pointer (&consumer->client);
+  return TRUE;
+}
+
 void
 mmap_consumer_drop_link_locked (MmapConsumer * consumer)
 {
@@ -175,13 +237,15 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
   g_mutex_unlock (&consumer->lock);
 
   if (link) {
-    mmap_sleeper_remove_fd (&link->link->sleeper, consumer->cancel_fd);
-    mmap_sleeper_remove_fd (&link->link->sleeper,
-        g_socket_get_fd (consumer->socket));
-    mmap_sleeper_remove_fd (&link->link->sleeper,
-        mmap_alarm_get_fd (consumer->alarm));
+    if (!mmap_link_is_polled (link->link)) {
+      mmap_sleeper_remove_fd (&link->link->sleeper, consumer->cancel_fd);
+      mmap_sleeper_remove_fd (&link->link->sleeper,
+          g_socket_get_fd (consumer->socket));
+      mmap_sleeper_remove_fd (&link->link->sleeper,
+          mmap_alarm_get_fd (consumer->alarm));
+    }
     g_mutex_lock (&link->lock);
-    link->ended = TRUE;
+    link->ended = !leave (consumer, link);
     wakeups = link->link->waker.wakeups;
     g_mutex_unlock (&link->lock);
     g_mutex_lock (&consumer->lock);
@@ -196,6 +260,7 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
   if (consumer->socket)
     g_socket_close (consumer->socket, NULL);
   g_clear_object (&consumer->socket);
+  mmap_consumer_leave_area (consumer);
 }
 
 /* After it was told that it has rung: the next link begins with one that has not. */
@@ -263,6 +328,33 @@ pop_next_region (MmapConsumer * consumer)
   return next;
 }
 
+/* How long an offer may take through an area, whose messages go another way than its frames; chosen, as a heartbeat's. */
+#define OFFER_TIMEOUT_US G_USEC_PER_SEC
+#define OFFER_INTERVAL_MS 10
+
+/* The next region that was offered. NULL: there is none, or an error. */
+static MmapRegion *
+receive_next_region (MmapConsumer * consumer, GError ** error)
+{
+  gint64 end = g_get_monotonic_time () + OFFER_TIMEOUT_US;
+  MmapRegion *next = NULL;
+
+  for (;;) {
+    struct pollfd fd = { g_socket_get_fd (consumer->socket), POLLIN, 0 };
+
+    if (!mmap_consumer_receive (consumer, error))
+      return NULL;
+    next = pop_next_region (consumer);
+    if (next || !consumer->client || g_atomic_int_get (&consumer->hung_up)
+        || g_get_monotonic_time () >= end)
+      break;
+    poll (&fd, 1, OFFER_INTERVAL_MS);
+  }
+  if (!next)
+    broken (error, "it named a region that it did not offer");
+  return next;
+}
+
 /* Makes the region that @region_id names the current one: its offer is in the socket or was accepted before. */
 static gboolean
 switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
@@ -270,15 +362,10 @@ switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
   while (consumer->region->region_id != region_id) {
     MmapRegion *next = pop_next_region (consumer);
 
-    if (!next) {
-      if (!mmap_consumer_receive (consumer, error))
-        return FALSE;
-      next = pop_next_region (consumer);
-      if (!next) {
-        broken (error, "it named a region that it did not offer");
-        return FALSE;
-      }
-    }
+    if (!next)
+      next = receive_next_region (consumer, error);
+    if (!next)
+      return FALSE;
     mmap_consumer_end_populator (consumer);
     mmap_region_unref (consumer->region);
     consumer->region = next;
@@ -287,7 +374,7 @@ switch_region (MmapConsumer * consumer, guint32 region_id, GError ** error)
 }
 
 /* Whether somebody could wait for ever if the frame, handed out already, was kept: more is held than the producer can spare, or it
- * was the last that the region had room for, and nothing comes after it that could be given back instead. */
+ * was the last that the region had room for, and nothing as large comes after it that could be given back instead. */
 static gboolean
 should_copy (MmapConsumer * consumer, const MmapDescriptor * frame)
 {
@@ -298,7 +385,9 @@ should_copy (MmapConsumer * consumer, const MmapDescriptor * frame)
       mmap_load_relaxed (&link->max_held))
     return TRUE;
   return (frame->hints & MMAP_HINT_LAST_ROOM)
-      && mmap_ring_peek (&link->link->frames, &next) != MMAP_RING_OK;
+      && ((frame->hints & MMAP_HINT_SMALLER)
+      || mmap_ring_peek (&link->link->frames, &next) != MMAP_RING_OK
+      || next.size < frame->size || next.metas_size < frame->metas_size);
 }
 
 /* What is wrong with a block of the current region; %NULL if nothing is. */
@@ -373,6 +462,16 @@ take_item (MmapConsumer * consumer, MmapItem * item, gboolean frame,
   return MMAP_NEXT_EVENT;
 }
 
+/* Whether the producer has ended the link. Asked when the event is next: frames before it may have been taken back since, and the end of the
+ * stream would be told as if they had been all. */
+static gboolean
+is_over (const MmapConsumerLink * link)
+{
+  /* Acquire: after the tail of the frames was looked at. Pairs with the release in mmap_ring_take_back(). */
+  mmap_fence_acquire ();
+  return mmap_load_relaxed (&link->link->area->ended) != 0;
+}
+
 /* Takes the older of the first frame and the first event. FALSE if there is none. */
 static gboolean
 try_next (MmapConsumer * consumer, MmapItem * item, MmapNextResult * next,
@@ -404,12 +503,15 @@ try_next (MmapConsumer * consumer, MmapItem * item, MmapNextResult * next,
       goto broken;
     if (frame_there == MMAP_RING_WAIT && event_there == MMAP_RING_WAIT)
       return FALSE;
+    /* It stays there, so that nothing that comes after it is taken. */
+    if (!frame && is_over (consumer->link))
+      return FALSE;
 
     popped = mmap_ring_pop (frame ? frames : events);
-    if (popped == MMAP_RING_BROKEN || (!frame && popped != MMAP_RING_OK))
+    if (popped == MMAP_RING_BROKEN)
       goto broken;
     if (popped == MMAP_RING_WAIT)
-      continue;                 /* the producer took the frame back */
+      continue;                 /* the producer took the frame back, or everything: then it has ended the link */
     if (!frame)
       item->descriptor = event;
     *next = take_item (consumer, item, frame, error);
@@ -441,6 +543,15 @@ has_news (gpointer data)
 static guint32
 sleep_or_wait (MmapConsumer * consumer)
 {
+  if (mmap_link_is_polled (consumer->link->link)) {
+    if (consumer->link->link->bell.word && consumer->vain < MAX_VAIN_SLEEPS)
+      return mmap_consumer_wait_for_bell (consumer) ? SLEEP_SOCKET : 0;
+    if (consumer->link->link->doorbell && consumer->vain < MAX_VAIN_SLEEPS)
+      mmap_consumer_wait_for_ring (consumer);
+    else if (!mmap_consumer_nap (consumer, g_socket_get_fd (consumer->socket)))
+      return 0;
+    return SLEEP_SOCKET;
+  }
   if (consumer->vain++ < MAX_VAIN_SLEEPS)
     return mmap_sleeper_sleep (&consumer->link->link->sleeper);
   mmap_consumer_wait_for (consumer, g_socket_get_fd (consumer->socket),
@@ -456,7 +567,7 @@ link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
   MmapSleeper *sleeper = &consumer->link->link->sleeper;
   guint32 tags = 0;
 
-  mmap_sleeper_prepare (sleeper);
+  mmap_link_prepare_sleep (consumer->link->link);
   /* Once more, now that the producer knows: who publishes after this wakes us. */
   *found = try_next (consumer, item, next, error);
   if (!*found) {
@@ -479,6 +590,8 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
       return MMAP_NEXT_CANCELLED;
     if (!mmap_consumer_check_memory (consumer, error))
       return MMAP_NEXT_ERROR;
+    if (consumer->client && mmap_consumer_awaits_clock (consumer))
+      continue;
     /* Before the rings: what is not in them after this was not sent. */
     hung_up = g_atomic_int_get (&consumer->hung_up);
     found = try_next (consumer, item, &next, error);
@@ -491,6 +604,9 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
       return MMAP_NEXT_ERROR;
     if (found) {
       consumer->vain = 0;
+      consumer->nap_us = 0;
+      if (consumer->client)
+        mmap_consumer_translate (consumer, &item->descriptor);
       return next;
     }
   }
@@ -509,8 +625,19 @@ mmap_consumer_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
     next = mmap_consumer_connect (consumer, &cause);
 
   if (next == MMAP_NEXT_ERROR || next == MMAP_NEXT_DISCONNECTED) {
+    /* In an area the link's end may be seen before what it comes of. */
+    if (consumer->state == CONSUMER_UP && mmap_alarm_is_rung (consumer->alarm)) {
+      g_clear_error (&cause);
+      mmap_consumer_check_memory (consumer, &cause);
+      next = MMAP_NEXT_ERROR;
+    }
     if (next == MMAP_NEXT_ERROR && consumer->socket)
       mmap_message_send_refusal (consumer->socket, cause);
+    if (next == MMAP_NEXT_ERROR && consumer->state == CONSUMER_UP
+        && mmap_consumer_may_mend (consumer, cause)) {
+      next = MMAP_NEXT_DISCONNECTED;
+      g_clear_error (&cause);
+    }
     mmap_consumer_disconnect (consumer);
   }
   if (cause)
@@ -532,6 +659,7 @@ mmap_consumer_get_stats (MmapConsumer * consumer, MmapConsumerStats * stats)
   stats->links = mmap_load_relaxed (&counts->links);
   stats->waits = mmap_load_relaxed (&counts->waits);
   stats->wakeups = counts->wakeups;
+  mmap_consumer_get_clock_locked (consumer, stats);
   stats->held = 0;
   if (consumer->link) {
     stats->held = mmap_load_relaxed (&consumer->link->held);
@@ -540,6 +668,17 @@ mmap_consumer_get_stats (MmapConsumer * consumer, MmapConsumerStats * stats)
     g_mutex_unlock (&consumer->link->lock);
   }
   g_mutex_unlock (&consumer->lock);
+}
+
+guint
+mmap_consumer_get_token_bytes (MmapConsumer * consumer)
+{
+  guint bytes;
+
+  g_mutex_lock (&consumer->lock);
+  bytes = consumer->link ? consumer->offer_token_bytes : 0;
+  g_mutex_unlock (&consumer->lock);
+  return bytes;
 }
 
 gboolean

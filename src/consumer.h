@@ -74,6 +74,8 @@ typedef struct
   guint64 waits;                /* times that next() slept */
   guint64 wakeups;              /* system calls made to wake the producer */
   guint64 held;                 /* frames handed out and not released, of the current link */
+  gint64 clock_offset;          /* ns that the producer's CLOCK_MONOTONIC is ahead, of the current link; 0 if it has a socket */
+  guint64 clock_error;          /* ns that this may be wrong by; 0 if it has a socket; G_MAXUINT64: not measured */
 } MmapConsumerStats;
 
 /**
@@ -98,6 +100,22 @@ typedef struct
 /* @address: (nullable): see mmap_listener_new(); MMAP_ADDRESS_NONE: there is mmap_consumer_accept_offer()
  * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_RESOURCES. Doesn't connect. */
 MmapConsumer *mmap_consumer_new (const char *address, GError ** error);
+
+/* The same for a producer in an area.
+ * @file: of the area
+ * @channel: name, see mmap_channel_check_name()
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_SETTING, too */
+MmapConsumer *mmap_consumer_new_in_area (const char *file,
+    const char *channel, GError ** error);
+
+/* The same for a producer on another machine, or whose consumers come through TCP or vsock: see mmap_remote_connect().
+ * @file: what this side calls the area that the producer uses */
+MmapConsumer *mmap_consumer_new_remote (const char *address, const char *file,
+    gboolean allow_remote, GError ** error);
+
+/* How long to sleep at most before looking again, where the producer wakes nobody. Any thread. */
+void mmap_consumer_set_poll_interval (MmapConsumer * consumer,
+    gint64 interval_ns);
 
 /* Whose producers are trusted, of those that are found from now on. Without this call: those of the user of this process, and root's. An
  * offer of mmap_consumer_accept_offer() is trusted as the channel that it came through. Any thread.
@@ -201,5 +219,8 @@ void mmap_consumer_get_stats (MmapConsumer * consumer,
  * link. Any thread. */
 gboolean mmap_consumer_get_offer (MmapConsumer * consumer, char **file,
     guint64 * size, guint64 * session, char **media);
+
+/* How long its token was, bytes; 0: there is no link. Any thread. */
+guint mmap_consumer_get_token_bytes (MmapConsumer * consumer);
 
 G_END_DECLS

@@ -7,6 +7,7 @@
  */
 #include "link.h"
 
+#include "atomics.h"
 #include "error.h"
 
 #include <errno.h>
@@ -103,30 +104,70 @@ link_create_memory (MmapLink * link, GError ** error)
   return link_map (link, error);
 }
 
-MmapLink *
-mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
+static void
+link_write_header (MmapLinkArea * area, guint64 session, guint32 link_id)
 {
-  MmapLink *link = link_alloc (-1);
-  MmapLinkArea *area;
-
-  if (!link_create_memory (link, error))
-    goto failed;
-  area = link->area;
   memcpy (area->magic, MMAP_LINK_MAGIC, sizeof area->magic);
   area->version = MMAP_PROTOCOL_VERSION;
   area->byte_order = MMAP_BYTE_ORDER;
   area->session = session;
   area->link_id = link_id;
   area->link_bytes = sizeof (MmapLinkArea);
+}
 
+MmapLink *
+mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
+{
+  MmapLink *link = link_alloc (-1);
+
+  if (!link_create_memory (link, error))
+    goto failed;
+  link_write_header (link->area, session, link_id);
   link_init_rings (link);
-  if (link_init_wakeups (link, wake_fd, &area->producer_sleep,
-          &area->consumer_sleep, error))
+  if (link_init_wakeups (link, wake_fd, &link->area->producer_sleep,
+          &link->area->consumer_sleep, error))
     return link;
 
 failed:
   mmap_link_free (link);
   return NULL;
+}
+
+/* Both sides do this, or neither does: each has told the other of its doorbell, and its kernel. */
+static void
+link_init_bells (MmapLink * link, guint32 * own_word, guint32 * bell,
+    guint32 * peer_bell, const MmapAreaPeer * peer)
+{
+  if (!peer)
+    return;
+  if (link->memory->doorbell && peer->doorbell != MMAP_DOORBELL_NONE) {
+    link->doorbell = link->memory->doorbell;
+    link->peer_doorbell = peer->doorbell;
+  } else if (mmap_area_peer_is_near (peer) && mmap_futex_is_usable (bell)) {
+    link->bell.word = bell;
+    link->peer_bell = peer_bell;
+  } else {
+    return;
+  }
+  link->sleeper.word = own_word;
+}
+
+MmapLink *
+mmap_link_new_in_area (MmapArea * memory, MmapLinkArea * area,
+    guint64 session, guint32 link_id, const MmapAreaPeer * peer)
+{
+  MmapLink *link = link_alloc (-1);
+
+  /* The consumer doesn't look before it is told to; one that had it before may still write. */
+  memset (area, 0, offsetof (MmapLinkArea, frame_slots));
+  link_write_header (area, session, link_id);
+  link->memory = mmap_area_ref (memory);
+  link->area = area;
+  link->waker.word = &area->consumer_sleep;
+  link_init_bells (link, &area->producer_sleep, &area->producer_bell,
+      &area->consumer_bell, peer);
+  link_init_rings (link);
+  return link;
 }
 
 static gboolean
@@ -221,6 +262,86 @@ mmap_link_open (int fd, int sleep_fd, guint64 session, GError ** error)
   return link;
 }
 
+MmapLink *
+mmap_link_open_in_area (MmapArea * memory, guint64 offset, guint64 session,
+    const MmapAreaPeer * peer, GError ** error)
+{
+  MmapLink *link;
+
+  if (offset < memory->slice_bytes || offset % MMAP_PAGE_BYTES != 0
+      || offset > memory->size
+      || sizeof (MmapLinkArea) > memory->size - offset) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,
+        "The offer's link at %" G_GUINT64_FORMAT " is not in %s, which has %"
+        G_GSIZE_FORMAT " bytes here", offset, memory->path, memory->size);
+    return NULL;
+  }
+  link = link_alloc (-1);
+  link->memory = mmap_area_ref (memory);
+  link->area = (MmapLinkArea *) (memory->base + offset);
+  link->waker.word = &link->area->producer_sleep;
+  link_init_bells (link, &link->area->consumer_sleep,
+      &link->area->consumer_bell, &link->area->producer_bell, peer);
+  if (!link_check_header (link, session, error)) {
+    mmap_link_free (link);
+    return NULL;
+  }
+  link_init_rings (link);
+  return link;
+}
+
+gboolean
+mmap_link_ring (MmapLink * link)
+{
+  if (link->doorbell)
+    return mmap_doorbell_ring (link->doorbell, link->peer_doorbell);
+  if (link->peer_bell)
+    mmap_futex_wake (link->peer_bell, &link->peer_bell_count);
+  return link->peer_bell != NULL;
+}
+
+void
+mmap_link_wake (MmapLink * link)
+{
+  if (!mmap_link_is_polled (link)) {
+    mmap_waker_wake (&link->waker, link->wake_fd);
+    return;
+  }
+  /* As in mmap_waker_wake(). */
+  mmap_fence_full ();
+  if (mmap_waker_is_due (&link->waker))
+    mmap_link_ring (link);
+}
+
+void
+mmap_link_prepare_sleep (MmapLink * link)
+{
+  /* Before the last look: what changes the bell after this ends the sleep at once. */
+  if (link->bell.word)
+    link->bell.seen = mmap_load_relaxed (link->bell.word);
+  mmap_sleeper_prepare (&link->sleeper);
+}
+
+gboolean
+mmap_link_was_rung (const MmapLink * link)
+{
+  return link->bell.word
+      && mmap_load_relaxed (link->bell.word) != link->bell.seen;
+}
+
+/* Once may be chance. */
+#define MAX_LATE 2
+
+void
+mmap_link_note_sleep (MmapLink * link, gboolean missed)
+{
+  link->late = missed ? link->late + 1 : 0;
+  if (link->late < MAX_LATE)
+    return;
+  link->bell.word = NULL;
+  link->sleeper.word = NULL;
+}
+
 void
 mmap_link_close_peer_fd (MmapLink * link)
 {
@@ -232,7 +353,9 @@ mmap_link_close_peer_fd (MmapLink * link)
 void
 mmap_link_free (MmapLink * link)
 {
-  if (link->area)
+  if (link->memory)
+    mmap_area_unref (link->memory);
+  else if (link->area)
     munmap (link->area, sizeof (MmapLinkArea));
   if (link->fd >= 0)
     close (link->fd);

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "area.h"
+#include "futex.h"
 #include "protocol.h"
 #include "ring.h"
 #include "wakeup.h"
@@ -18,6 +20,13 @@ G_BEGIN_DECLS
  * @peer_fd: epoll descriptor on it, to be sent to the other side; -1 once that was done; owned
  * @sleep_fd: epoll descriptor from the other side, through which it wakes this one; -1 until it has come; owned
  * @area: the mapping; both sides write, each its own lines
+ * @memory: (nullable): the area of files that it lies in, which keeps it mapped; then there are no descriptors but those of this process,
+ *     and the other side is looked at now and then instead of waking this one, unless both have doorbells, or are on one kernel
+ * @doorbell: (nullable): this process's, of @memory, if the other side has one, too
+ * @peer_doorbell: what rings the other side
+ * @bell: both are on one kernel, and have no doorbells: what the other side changes to wake this one; its word is %NULL elsewhere
+ * @peer_bell: (nullable): what this side changes to wake the other
+ * @late: sleeps in turn that ended without being woken, though there was something
  *
  * One side's view of a link. Not thread-safe by itself: see ring.h and wakeup.h.
  */
@@ -28,6 +37,13 @@ typedef struct
   int peer_fd;
   int sleep_fd;
   MmapLinkArea *area;
+  MmapArea *memory;
+  MmapDoorbell *doorbell;
+  guint32 peer_doorbell;
+  MmapFutex bell;
+  guint32 *peer_bell;
+  guint32 peer_bell_count;
+  guint late;
   MmapRing frames;
   MmapRing events;
   MmapRing releases;
@@ -47,6 +63,43 @@ MmapLink *mmap_link_new (guint64 session, guint32 link_id, int wake_fd,
  *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT, MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
 MmapLink *mmap_link_open (int fd, int sleep_fd, guint64 session,
     GError ** error);
+
+/* Producer: makes a link in a slot of its channel.
+ * @peer: (nullable): what the consumer says of itself */
+MmapLink *mmap_link_new_in_area (MmapArea * area, MmapLinkArea * link_area,
+    guint64 session, guint32 link_id, const MmapAreaPeer * peer);
+
+/* Consumer: opens the link at @offset bytes from the area's start.
+ * @peer: (nullable): what the producer says of itself
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_LAYOUT (there can be none), or an error of mmap_link_open() */
+MmapLink *mmap_link_open_in_area (MmapArea * area, guint64 offset,
+    guint64 session, const MmapAreaPeer * peer, GError ** error);
+
+/* Whether the other side sent nothing that wakes this one: it may ring its doorbell, or its bell. */
+static inline gboolean
+mmap_link_is_polled (const MmapLink * link)
+{
+  return link->memory != NULL;
+}
+
+/* Wakes the other side of a link in an area, as far as there is a way to. Returns: whether there was */
+gboolean mmap_link_ring (MmapLink * link);
+
+/* How long a sleep for a bell may last; who rings falsely, or not at all, gains nothing by it. Chosen: an idle link costs nothing that could be seen. */
+#define MMAP_BELL_WAIT_US G_USEC_PER_SEC
+
+/* As mmap_sleeper_prepare(), of whatever wakes this side. */
+void mmap_link_prepare_sleep (MmapLink * link);
+
+/* Whether the bell was rung since then. */
+gboolean mmap_link_was_rung (const MmapLink * link);
+
+/* After a sleep for the bell: whether the other side wakes this one, as it should, shows. One that doesn't is looked at from then on.
+ * @missed: the time has passed, and there was something */
+void mmap_link_note_sleep (MmapLink * link, gboolean missed);
+
+/* Wakes the other side, if it sleeps and wasn't woken yet. Call it after publishing. */
+void mmap_link_wake (MmapLink * link);
 
 /* Takes what the other side has sent to wake this one.
  * @fd: (transfer full)

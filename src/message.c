@@ -35,7 +35,32 @@ typedef struct
   guint32 reserved;             /* 12 */
 } MessageHeader;
 
-G_STATIC_ASSERT (sizeof (MessageHeader) == 16);
+G_STATIC_ASSERT (sizeof (MessageHeader) == MMAP_MESSAGE_HEADER_BYTES);
+
+GSocket *
+mmap_message_new_pair (int *other_fd, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+  GSocket *socket;
+  int fds[2];
+
+  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "socketpair: %s", g_strerror (errno));
+    return NULL;
+  }
+  socket = g_socket_new_from_fd (fds[0], &cause);
+  if (!socket) {
+    g_set_error_literal (error, MMAP_ERROR, mmap_error_from_glib (cause),
+        cause->message);
+    close (fds[0]);
+    close (fds[1]);
+    return NULL;
+  }
+  g_socket_set_blocking (socket, FALSE);
+  *other_fd = fds[1];
+  return socket;
+}
 
 gboolean
 mmap_message_send (GSocket * socket, MmapMessageKind kind, GVariant * body,
@@ -95,6 +120,31 @@ mmap_message_send_refusal (GSocket * socket, const GError * reason)
       g_variant_new_string (reason->message));
   mmap_message_send (socket, MMAP_MESSAGE_REFUSE,
       g_variant_builder_end (&body), NULL, 0, NULL);
+}
+
+static gboolean
+send_leave (GSocket * socket, GError ** error)
+{
+  GVariantBuilder body;
+
+  g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
+  return mmap_message_send (socket, MMAP_MESSAGE_LEAVE,
+      g_variant_builder_end (&body), NULL, 0, error);
+}
+
+gboolean
+mmap_message_send_leave (GSocket * socket)
+{
+  g_autoptr (GError) error = NULL;
+  int bytes = G_MAXINT;         /* the kernel makes it what is allowed, which is twice what there was */
+
+  if (send_leave (socket, &error))
+    return TRUE;
+  if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_LIMIT))
+    return FALSE;
+  setsockopt (g_socket_get_fd (socket), SOL_SOCKET, SO_SNDBUF, &bytes,
+      sizeof bytes);
+  return send_leave (socket, NULL);
 }
 
 static void
@@ -214,7 +264,7 @@ message_parse (MmapMessage * message, const guint8 * data, gsize size,
         header.version, MMAP_PROTOCOL_VERSION);
     return FALSE;
   }
-  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_PROOF)
+  if (header.kind < MMAP_MESSAGE_HELLO || header.kind > MMAP_MESSAGE_LEAVE)
     goto malformed;
 
   /* A copy, so that it is aligned; wiped with the body, since it may hold a token. */
@@ -283,6 +333,18 @@ failed:
     explicit_bzero (data, n);
   mmap_message_clear (message);
   return FALSE;
+}
+
+gsize
+mmap_message_measure (const guint8 * bytes)
+{
+  MessageHeader header;
+
+  memcpy (&header, bytes, sizeof header);
+  if (header.magic != MESSAGE_MAGIC
+      || header.size > MMAP_CAPABILITIES_MAX_BYTES)
+    return 0;
+  return sizeof header + header.size;
 }
 
 int

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "capabilities.h"
+
 #include <gio/gio.h>
 
 G_BEGIN_DECLS
@@ -26,6 +28,7 @@ typedef enum
   MMAP_MESSAGE_NEEDS = 10,      /* consumer: what it needs of the memory that frames lie in */
   MMAP_MESSAGE_CHALLENGE = 11,  /* producer: access-nonce ay, session t: the consumer is to prove that it knows the access token */
   MMAP_MESSAGE_PROOF = 12,      /* either: proof ay, pid u, pid-namespace t */
+  MMAP_MESSAGE_LEAVE = 13,      /* consumer: it reads nothing more, gives back what it still holds, and then closes */
 } MmapMessageKind;
 
 /**
@@ -42,6 +45,11 @@ typedef struct
   guint n_fds;
 } MmapMessage;
 
+/* Two sockets that speak to each other, as a connection's two ends do.
+ * @other_fd: (out) (transfer full): the other end, not to be inherited
+ * Returns: (transfer full): this one, which doesn't block; or %NULL with MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
+GSocket *mmap_message_new_pair (int *other_fd, GError ** error);
+
 /* Sends one packet without blocking.
  * @body: (transfer floating): an a{sv}
  * @fds: (transfer none): @n_fds descriptors to pass, at most MMAP_MESSAGE_MAX_FDS
@@ -51,6 +59,9 @@ gboolean mmap_message_send (GSocket * socket, MmapMessageKind kind,
 
 /* Sends a REFUSE that carries @reason, an error of MMAP_ERROR; failure to do so is of no interest. */
 void mmap_message_send_refusal (GSocket * socket, const GError * reason);
+
+/* Sends a LEAVE. There is always room for this one message, whatever the other side has not read yet. FALSE: the other side has gone. */
+gboolean mmap_message_send_leave (GSocket * socket);
 
 /* Receives one packet without blocking. @message is to be cleared if %TRUE is returned.
  * FALSE with MMAP_ERROR_NOT_FOUND (nothing there yet), MMAP_ERROR_CLOSED or MMAP_ERROR_MESSAGE (too long, malformed,
@@ -63,6 +74,15 @@ int mmap_message_take_fd (MmapMessage * message, guint i);
 
 /* Turns a received REFUSE into the error that it carries. */
 void mmap_message_get_refusal (const MmapMessage * message, GError ** error);
+
+/* Where messages follow one another in a stream of bytes, each begins with its header, as a packet does. */
+#define MMAP_MESSAGE_HEADER_BYTES 16
+/* No message is longer, bytes. */
+#define MMAP_MESSAGE_MAX_BYTES (MMAP_CAPABILITIES_MAX_BYTES + MMAP_MESSAGE_HEADER_BYTES)
+
+/* @header: MMAP_MESSAGE_HEADER_BYTES bytes
+ * Returns: bytes of the whole message; 0 if this is no header of a message, or one that is too long */
+gsize mmap_message_measure (const guint8 * header);
 
 void mmap_message_clear (MmapMessage * message);
 

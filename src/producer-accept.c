@@ -44,30 +44,32 @@ check_user_locked (MmapProducer * producer, GSocket * socket, MmapPeer * peer,
 
 /* --- room for one more --- */
 
-/* It is the consumer's turn, and has been for longer than a consumer needs that follows the rules. */
+/* It is the consumer's turn, and has been for longer than a consumer needs that follows the rules; or it waits for the first region. */
 static gboolean
 is_idle_locked (MmapProducerLink * link)
 {
-  gint64 asked;
+  gint64 now = g_get_monotonic_time (), asked;
 
   if (link->carried || g_socket_condition_check (link->socket, G_IO_IN))
     return FALSE;
   if (link->state < LINK_WAITING)
     return TRUE;
+  /* It can't do anything: but so can who would take its place, and all of them would be kept out as long as there is no stream. */
+  if (link->state == LINK_WAITING)
+    return now - link->waiting_since > ANSWER_US;
   if (link->state != LINK_OFFERED)
     return FALSE;
   asked = g_source_get_ready_time (link->timeout)
       - HANDSHAKE_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
-  return g_get_monotonic_time () - asked > ANSWER_US;
+  return now - asked > ANSWER_US;
 }
 
-/* Ends the link that has been idle longest. It isn't told: to one that was only slow it is as if nobody had been there, and it tries again.
- * @peer: (nullable): of this user
- * FALSE: none is idle. */
-static gboolean
-end_idle_locked (MmapProducer * producer, const MmapPeer * peer)
+/* @peer: (nullable): of this user
+ * Returns: (transfer none) (nullable): the link that has been idle longest */
+static MmapProducerLink *
+find_idle_locked (MmapProducer * producer, const MmapPeer * peer,
+    gboolean remote)
 {
-  g_autoptr (GError) error = NULL;
   MmapProducerLink *oldest = NULL;
   guint i;
 
@@ -75,20 +77,58 @@ end_idle_locked (MmapProducer * producer, const MmapPeer * peer)
     MmapProducerLink *link = producer->links[i];
 
     if (link && (!peer || link->uid == peer->uid)
+        && (!remote || link->is_remote)
         && (!oldest || link->id < oldest->id) && is_idle_locked (link))
       oldest = link;
   }
-  if (!oldest)
-    return FALSE;
+  return oldest;
+}
+
+/* It isn't told: to one that was only slow it is as if nobody had been there, and it tries again. */
+static void
+end_idle_link_locked (MmapProducerLink * link)
+{
+  MmapProducer *producer = link->producer;
+  g_autoptr (GError) error = NULL;
+
   error = g_error_new (MMAP_ERROR, MMAP_ERROR_TIMEOUT,
       "The consumer said nothing, and its place was needed for another");
   producer->stats.failures[error->code]++;
   mmap_producer_report_refusal_locked (producer, error);
-  mmap_producer_link_end_locked (oldest, NULL);
-  return TRUE;
+  mmap_producer_link_end_locked (link, NULL);
 }
 
-/* @n_in_handshake: (out): of them, that will soon be up, or gone */
+/* FALSE: none is idle. */
+static gboolean
+end_idle_locked (MmapProducer * producer, const MmapPeer * peer)
+{
+  MmapProducerLink *link = find_idle_locked (producer, peer, FALSE);
+
+  if (link)
+    end_idle_link_locked (link);
+  return link != NULL;
+}
+
+gint
+mmap_producer_end_idle_remote_locked (MmapProducer * producer, gboolean * later)
+{
+  MmapProducerLink *link = find_idle_locked (producer, NULL, TRUE);
+  gint slot = -1;
+  guint i;
+
+  *later = FALSE;
+  for (i = 0; i < MMAP_MAX_LINKS; i++)
+    if (producer->links[i] && producer->links[i]->is_remote
+        && producer->links[i]->state <= LINK_OFFERED)
+      *later = TRUE;
+  if (link) {
+    slot = link->area_slot;
+    end_idle_link_locked (link);
+  }
+  return slot;
+}
+
+/* @n_in_handshake: (out): of them, that will soon be up, or gone, or may be ended for another */
 static guint
 count_links_locked (MmapProducer * producer, const MmapPeer * peer,
     guint * n_in_handshake)
@@ -102,8 +142,7 @@ count_links_locked (MmapProducer * producer, const MmapPeer * peer,
     if (!link || (peer && (link->carried || link->uid != peer->uid)))
       continue;
     n++;
-    if (!link->carried && link->state <= LINK_OFFERED
-        && link->state != LINK_WAITING)
+    if (!link->carried && link->state <= LINK_OFFERED)
       (*n_in_handshake)++;
   }
   return n;

@@ -204,14 +204,16 @@ fit_event_locked (MmapProducer * producer, gboolean droppable, gboolean * wait)
 static void
 make_room_for_event_locked (MmapProducer * producer)
 {
-  guint64 rest = producer->up;
+  guint64 rest = mmap_producer_get_holders_locked (producer);
   MmapProducerLink *link, *slowest = NULL;
 
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+  while ((link = mmap_producer_next_holder_locked (producer, &rest)))
     if (link->held - link->held_frames > (slowest ? slowest->held
             - slowest->held_frames : 0))
       slowest = link;
-  if (slowest)
+  if (slowest && slowest->state == LINK_LEAVING)
+    mmap_producer_link_close_locked (slowest, NULL);
+  else if (slowest)
     link_end_unread_locked (slowest);
 }
 
@@ -298,6 +300,18 @@ mmap_producer_forget_events_locked (MmapProducer * producer)
   g_ptr_array_set_size (producer->kept, 0);
 }
 
+/* Not if it is as it was: another consumer may be reading it. */
+static void
+kept_restore (const MmapKept * kept)
+{
+  gsize size;
+  gconstpointer data = g_bytes_get_data (kept->data, &size);
+
+  if (kept->block && size > 0
+      && memcmp (mmap_block_get_data (kept->block), data, size) != 0)
+    memcpy (mmap_block_get_data (kept->block), data, size);
+}
+
 gboolean
 mmap_producer_push_kept_locked (MmapProducerLink * link)
 {
@@ -305,14 +319,17 @@ mmap_producer_push_kept_locked (MmapProducerLink * link)
   guint i;
 
   for (i = 0; i < producer->kept->len; i++) {
+    MmapKept *kept = g_ptr_array_index (producer->kept, i);
     MmapPublication *publication;
     MmapDescriptor descriptor;
 
     if (mmap_ring_has_room (&link->link->events) != MMAP_RING_OK
         || link->held >= MMAP_RELEASE_RING_SLOTS)
       return FALSE;
-    publication = event_describe_locked (producer,
-        g_ptr_array_index (producer->kept, i), &descriptor);
+    /* Others can overwrite an area. */
+    if (mmap_link_is_polled (link->link))
+      kept_restore (kept);
+    publication = event_describe_locked (producer, kept, &descriptor);
     mmap_producer_link_push_locked (link, &descriptor, publication, FALSE);
     mmap_publication_settle_locked (producer, publication);
   }

@@ -16,6 +16,10 @@
 #define LEAST_SHARE 2
 /* A link that leaves no room for so long is ended; chosen: a stop of a debugger is longer, one of a busy machine shorter. */
 #define SHORT_TIMEOUT_US (5 * G_TIME_SPAN_SECOND)
+/* Then it has been told, and has so long to give back what it holds; chosen, untuned. */
+#define GRACE_US G_TIME_SPAN_SECOND
+/* Who looks less often than that has stood still meanwhile, and that is no time for a consumer; chosen: twice as long as anybody waits. */
+#define LOOK_INTERVAL_US (2 * G_TIME_SPAN_SECOND)
 /* How often it is told of each link that frames were dropped for it; chosen: as often as somebody could look. */
 #define TELL_INTERVAL_US G_TIME_SPAN_SECOND
 
@@ -99,13 +103,22 @@ static guint
 get_share_locked (MmapProducer * producer, guint64 size)
 {
   MmapArena *arena = producer->arena;
-  guint64 left = mmap_blocks_get_free_bytes (arena->frames)
+  guint64 left = mmap_arena_get_free_bytes (arena)
       + arena->unreserved;
   guint n = __builtin_popcountll (producer->ready);
 
   if (size == 0 || left >= SPARE_FRAMES * size)
     return G_MAXUINT;
   return MAX (LEAST_SHARE, arena->capacity / size / (n + 1));
+}
+
+/* Who keeps its share may give one back only for another: it gets one at a time beyond that, to be copied, and given back at once. */
+static gboolean
+may_lend_locked (MmapProducerLink * link)
+{
+  return mmap_producer_link_has_room_locked (link, TRUE) == MMAP_RING_OK
+      && mmap_ring_get_unread (&link->link->frames) == 0
+      && !mmap_producer_link_holds_locked (link, link->lent);
 }
 
 guint64
@@ -119,6 +132,7 @@ mmap_producer_fit_locked (MmapProducer * producer, guint64 size)
   if (share != G_MAXUINT)
     mmap_producer_collect_locked (producer);
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+    guint64 bit = link_bit (link);
     gboolean taken = FALSE;
     MmapRingResult room;
 
@@ -130,23 +144,28 @@ mmap_producer_fit_locked (MmapProducer * producer, guint64 size)
     } while (room == MMAP_RING_WAIT
         && producer->leaky == MMAP_LEAKY_DOWNSTREAM
         && (taken = link_take_back_locked (link)));
+    /* It may have been ended. */
+    if (room == MMAP_RING_WAIT && (producer->ready & bit)
+        && may_lend_locked (link)) {
+      link->lends = TRUE;
+      room = MMAP_RING_OK;
+    }
     if (room == MMAP_RING_OK)
-      fit |= link_bit (link);
+      fit |= bit;
   }
   return fit & producer->ready;
 }
 
-/* Of those that are up: the one that holds most frames, or has most of them unread. */
+/* Of those that are up: the one that has most frames unread. */
 static MmapProducerLink *
-find_slowest_locked (MmapProducer * producer, gboolean unread, guint * most)
+find_slowest_locked (MmapProducer * producer, guint * most)
 {
   MmapProducerLink *link, *slowest = NULL;
   guint64 rest = producer->up;
 
   *most = 0;
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
-    guint n = unread ? mmap_ring_get_unread (&link->link->frames) :
-        link->held_frames;
+    guint n = mmap_ring_get_unread (&link->link->frames);
 
     if (n > *most) {
       *most = n;
@@ -156,27 +175,63 @@ find_slowest_locked (MmapProducer * producer, gboolean unread, guint * most)
   return slowest;
 }
 
-/* No room, and nothing that could be taken back. */
+/* Who holds most; of those that hold the same, one that is leaving: nobody is served by it. */
+static MmapProducerLink *
+find_greediest_locked (MmapProducer * producer)
+{
+  MmapProducerLink *link, *greediest = NULL;
+  guint64 rest = producer->leaky == MMAP_LEAKY_NONE ? producer->leaving :
+      mmap_producer_get_holders_locked (producer);
+  guint most = 0;
+
+  while ((link = mmap_producer_next_holder_locked (producer, &rest))) {
+    gboolean leaving = link->state == LINK_LEAVING;
+    guint n = leaving ? link->held : link->held_frames;
+
+    if (n > most || (n == most && leaving)) {
+      most = n;
+      greediest = link;
+    }
+  }
+  return greediest;
+}
+
+/* Who is leaving, or was refused and has not gone, is not waited for any longer. */
 static void
-note_shortage_locked (MmapProducer * producer)
+link_end_greedy_locked (MmapProducerLink * link)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (link->state == LINK_UP && link->held_frames < LEAST_SHARE)
+    return;
+  error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
+      "The consumer (process %u) holds %u frames, and gave none back while "
+      "there was no room for others", link->pid, link->held_frames);
+  if (link->state == LINK_UP) {
+    link->producer->short_since =
+        g_get_monotonic_time () - SHORT_TIMEOUT_US + GRACE_US;
+    mmap_producer_link_end_locked (link, error);
+  } else {
+    mmap_producer_link_close_locked (link, link->left ? error : NULL);
+  }
+}
+
+void
+mmap_producer_note_shortage_locked (MmapProducer * producer)
 {
   gint64 now = g_get_monotonic_time ();
   MmapProducerLink *link;
-  guint held;
 
-  if (producer->short_since == 0)
+  if (producer->short_since == 0
+      || now - producer->short_looked > LOOK_INTERVAL_US)
     producer->short_since = now;
+  producer->short_looked = now;
   if (now - producer->short_since < SHORT_TIMEOUT_US)
     return;
   producer->short_since = 0;
-  link = find_slowest_locked (producer, FALSE, &held);
-  if (link && held >= LEAST_SHARE) {
-    g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
-        "The consumer (process %u) holds %u frames, and gave none back while "
-        "there was no room for others", link->pid, held);
-
-    mmap_producer_link_end_locked (link, error);
-  }
+  link = find_greediest_locked (producer);
+  if (link)
+    link_end_greedy_locked (link);
 }
 
 gboolean
@@ -189,14 +244,14 @@ mmap_producer_reclaim (MmapProducer * producer)
   g_mutex_lock (&producer->lock);
   again = mmap_producer_collect_locked (producer);
   if (!again && producer->leaky == MMAP_LEAKY_DOWNSTREAM) {
-    link = find_slowest_locked (producer, TRUE, &unread);
+    link = find_slowest_locked (producer, &unread);
     /* The newest is left: it is about to be read. */
     again = link && unread > 1 && link_take_back_locked (link);
   }
   if (again)
     producer->short_since = 0;
   else
-    note_shortage_locked (producer);
+    mmap_producer_note_shortage_locked (producer);
   mmap_producer_unlock (producer);
   return again;
 }
@@ -223,6 +278,7 @@ link_get_stats_locked (const MmapProducerLink * link, MmapLinkStats * stats)
   stats->frames = link->frames;
   stats->dropped = link->dropped;
   stats->held = link->held_frames;
+  stats->leaving = link->state == LINK_LEAVING;
 }
 
 gboolean
@@ -259,8 +315,8 @@ mmap_producer_get_links (MmapProducer * producer,
   guint n = 0;
 
   g_mutex_lock (&producer->lock);
-  rest = producer->up;
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
+  rest = mmap_producer_get_holders_locked (producer);
+  while ((link = mmap_producer_next_holder_locked (producer, &rest)))
     link_get_stats_locked (link, &stats[n++]);
   g_mutex_unlock (&producer->lock);
   return n;

@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Runs on the service thread, but for offers of a new region and links ended for cause, which come from whoever publishes.
+ * Runs on the service thread, but for offers of a new region, which come from whoever publishes.
  * Everything that a consumer sends is checked here; what is wrong ends its link and is counted.
  */
 #include "producer-private.h"
@@ -68,7 +68,9 @@ mmap_producer_link_update_entry_locked (MmapProducerLink * link)
   entry->held = link->held;
   entry->dropped = link->dropped;
   entry->wakeups = link->link ? link->link->waker.wakeups : 0;
-  entry->state = link->state == LINK_ENDED ? 0 : link->state == LINK_UP ? 2 : 1;
+  entry->state = link->state == LINK_ENDED ? MMAP_LINK_FREE :
+      link->state == LINK_LEAVING ? MMAP_LINK_LEAVING :
+      link->state == LINK_UP ? MMAP_LINK_UP : MMAP_LINK_HANDSHAKE;
 }
 
 static void
@@ -83,38 +85,10 @@ pending_offer_free_locked (MmapPendingOffer * offer)
 }
 
 void
-mmap_producer_link_end_locked (MmapProducerLink * link, const GError * reason)
+mmap_producer_link_forget_offers_locked (MmapProducerLink * link)
 {
-  MmapProducer *producer = link->producer;
-
-  if (link->state == LINK_ENDED)
-    return;
-  /* To leave is no cause, though it may be noticed first by who sends something. */
-  if (reason && !g_error_matches (reason, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
-    producer->stats.failures[reason->code]++;
-    mmap_producer_report_refusal_locked (producer, reason);
-    mmap_message_send_refusal (link->socket, reason);
-  }
-  mmap_producer_report_left_locked (link);
-  mmap_producer_link_set_state_locked (link, LINK_ENDED, FALSE);
-  mmap_store_relaxed (&producer->dropping,
-      producer->dropping & ~link_bit (link));
-  mmap_producer_drop_held_locked (link);
   g_queue_clear_full (&link->offers,
       (GDestroyNotify) pending_offer_free_locked);
-  mmap_producer_link_update_entry_locked (link);
-
-  producer->links[link->slot] = NULL;
-  g_source_destroy (link->source);
-  g_clear_pointer (&link->source, g_source_unref);
-  if (link->timeout) {
-    g_source_destroy (link->timeout);
-    g_clear_pointer (&link->timeout, g_source_unref);
-  }
-  g_socket_close (link->socket, NULL);
-  mmap_producer_touch_locked (producer);
-  mmap_producer_report_locked (producer);
-  mmap_producer_link_unref (link);
 }
 
 /* Writes a token into the current region. NULL if it has no room now: then @error is set. */
@@ -180,6 +154,7 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
 
   offer->session = producer->session;
   offer->region_id = region->region_id;
+  offer->region_offset = region->area_offset;
   offer->file = g_strdup (producer->file ? producer->file : "memfd");
   offer->size = region->size;
   offer->token_index = pending->token_index;
@@ -189,6 +164,11 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
     offer->media = g_strdup (producer->media);
   link->offered_region_id = region->region_id;
 
+  if (mmap_link_is_polled (link->link)) {
+    mmap_region_restore (region);
+    offer->link_offset = (guint8 *) link->link->area - producer->area->base;
+    return TRUE;
+  }
   *share_fd = mmap_region_dup_read_only (region);
   if (*share_fd >= 0 || !producer->file)
     fds[(*n_fds)++] = *share_fd >= 0 ? *share_fd : region->fd;
@@ -222,6 +202,8 @@ mmap_producer_link_offer_locked (MmapProducerLink * link)
 {
   g_autoptr (GError) error = NULL;
 
+  if (link->state == LINK_LEAVING)
+    return;
   /* Its first answer comes through another channel: that to this offer, through the socket, could overtake it. */
   if (link->carried && !link->verified)
     return;
@@ -282,6 +264,7 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
   if (mmap_producer_link_needs_proof (link, message))
     return mmap_producer_link_challenge_locked (link, message, error);
   link->state = LINK_WAITING;
+  link->waiting_since = g_get_monotonic_time ();
   if (!mmap_producer_report_media_of_locked (link, message, error))
     return FALSE;
   /* Until there is a region, it has all the time it wants. */
@@ -388,7 +371,7 @@ link_handle_answer (MmapProducerLink * link, MmapMessage * message,
   }
   if (!link_take_answer_locked (link, message->body, &answer, &newest, error))
     return FALSE;
-  if (link->link->sleep_fd < 0
+  if (link->link->sleep_fd < 0 && !mmap_link_is_polled (link->link)
       && !mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message,
               0), error))
     return FALSE;
@@ -401,6 +384,8 @@ static gboolean
 link_handle_message (MmapProducerLink * link, MmapMessage * message,
     GError ** error)
 {
+  if (link->state == LINK_LEAVING)
+    return mmap_producer_link_handle_leaving_locked (link, message, error);
   switch (message->kind) {
     case MMAP_MESSAGE_HELLO:
       if (link->state == LINK_GREETING || (link->carried
@@ -416,6 +401,11 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
     case MMAP_MESSAGE_REFUSE:
       mmap_message_get_refusal (message, error);
       return FALSE;
+    case MMAP_MESSAGE_LEAVE:
+      if (link->state != LINK_UP)
+        break;
+      mmap_producer_link_leave_locked (link);
+      return TRUE;
     default:
       break;
   }
@@ -436,6 +426,8 @@ link_readable (GSocket * socket, GIOCondition condition, gpointer data)
   if (mmap_message_receive (socket, &message, &error)) {
     if (!link_handle_message (link, &message, &error))
       mmap_producer_link_end_locked (link, error);
+  } else if (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
+    mmap_producer_link_close_locked (link, NULL);
   } else if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
     mmap_producer_link_end_locked (link, error);
   }
@@ -445,12 +437,15 @@ out:
   return G_SOURCE_CONTINUE;
 }
 
-/* Between the expiry of the timer and this, another thread may have made an offer, and so set it anew. */
+/* Between the expiry of the timer and this, another thread may have made an offer, and so set it anew. And if this process stood still, the
+ * consumer may have said long ago what is to be read next. */
 static gboolean
 link_is_late_locked (MmapProducerLink * link)
 {
   gint64 due;
 
+  if (g_socket_condition_check (link->socket, G_IO_IN))
+    return FALSE;
   if (link->state != LINK_GREETING && link->state != LINK_CHALLENGED
       && link->state != LINK_OFFERED)
     return FALSE;
@@ -527,31 +522,6 @@ mmap_producer_link_new_locked (MmapProducer * producer, GSocket * socket,
 }
 
 /* --- offers through another channel --- */
-
-/* A pair of sockets: one for the link, one for the consumer. */
-static GSocket *
-new_socket_pair (int *consumer_fd, GError ** error)
-{
-  g_autoptr (GError) cause = NULL;
-  GSocket *socket;
-  int fds[2];
-
-  if (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0) {
-    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
-        "socketpair: %s", g_strerror (errno));
-    return NULL;
-  }
-  socket = g_socket_new_from_fd (fds[0], &cause);
-  if (!socket) {
-    g_set_error_literal (error, MMAP_ERROR, mmap_error_from_glib (cause),
-        cause->message);
-    close (fds[0]);
-    close (fds[1]);
-    return NULL;
-  }
-  *consumer_fd = fds[1];
-  return socket;
-}
 
 /* Copies of @n descriptors, for the application. */
 static gboolean
@@ -635,7 +605,7 @@ mmap_producer_create_offer (MmapProducer * producer, GVariant ** offer,
   int consumer_fd;
 
   *n_fds = 0;
-  socket = new_socket_pair (&consumer_fd, error);
+  socket = mmap_message_new_pair (&consumer_fd, error);
   if (!socket)
     return FALSE;
   g_mutex_lock (&producer->lock);

@@ -180,7 +180,8 @@ mmap_producer_find_link_locked (MmapProducer * producer, guint32 link_id)
   guint i;
 
   for (i = 0; i < MMAP_MAX_LINKS; i++)
-    if (producer->links[i] && producer->links[i]->id == link_id)
+    if (producer->links[i] && producer->links[i]->id == link_id
+        && producer->links[i]->state != LINK_LEAVING)
       return producer->links[i];
   return NULL;
 }
@@ -238,6 +239,7 @@ mmap_producer_link_set_state_locked (MmapProducerLink * link, LinkState state,
   link->state = state;
   set_bit (&producer->up, link, state == LINK_UP);
   set_bit (&producer->ready, link, state == LINK_UP && ready);
+  set_bit (&producer->leaving, link, state == LINK_LEAVING);
   set_bit (&producer->waiting, link, state == LINK_ANSWERED
       || (state == LINK_UP && !ready && !link->refusal));
 }
@@ -319,10 +321,10 @@ refuse_if_drained (gpointer data)
 
   g_mutex_lock (&producer->lock);
   mmap_producer_collect_locked (producer);
-  if (link->state != LINK_ENDED && mmap_ring_is_read (&link->link->frames)
+  if (link->state == LINK_UP && mmap_ring_is_read (&link->link->frames)
       && mmap_ring_is_read (&link->link->events))
     link->refuse_by = MIN (link->refuse_by, now + HOLD_TIMEOUT_US);
-  if (link->held == 0 || now >= link->refuse_by)
+  if (link->state == LINK_UP && (link->held == 0 || now >= link->refuse_by))
     mmap_producer_link_end_locked (link, link->refusal);
   mmap_producer_unlock (producer);
   return G_SOURCE_CONTINUE;

@@ -4,14 +4,16 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * producer.c: life, region, statistics. producer-block.c: blocks. producer-wait.c: waiting for consumers.
- * producer-accept.c: who connects. producer-link.c: handshake, on the service thread. producer-secret.c: before it, the access token.
- * producer-message.c: messages on links that are up, and what callers are told of. producer-publish.c: frames, releases.
+ * producer-accept.c: who connects. producer-area.c: without a socket. producer-link.c: handshake, on the service thread. producer-secret.c: before it, the access token.
+ * producer-message.c: messages on links that are up, and what callers are told of. producer-end.c: how links end.
+ * producer-publish.c: frames, releases.
  * producer-leaky.c: frames for slow consumers. producer-event.c: events. producer-reserve.c: the memory of a region that is in use already.
  * Functions that end in _locked are called with the producer's lock held.
  */
 #pragma once
 
 #include "address.h"
+#include "area-server.h"
 #include "blocks.h"
 #include "link.h"
 #include "message.h"
@@ -32,6 +34,9 @@ G_BEGIN_DECLS
 /* Events that are kept for later links: a new link's event ring has room for all of them. */
 #define MAX_KEPT_EVENTS (MMAP_EVENT_RING_SLOTS - 1 - FLUSH_SLOTS)
 
+/* Blocks that were given back and stay as they are, for the next frame of the same size; chosen: as many as a region has frames. */
+#define MAX_SPARE_BLOCKS 24
+
 /* A region and the allocators of its blocks. Lives as long as a block of it. Under the producer's lock. */
 typedef struct _MmapArena
 {
@@ -42,26 +47,26 @@ typedef struct _MmapArena
   guint64 control_end;          /* blocks below this offset belong to control */
   guint64 capacity;             /* bytes of frames */
   guint64 unreserved;           /* of them: their memory is still to come */
+  MmapBlock *spares[MAX_SPARE_BLOCKS];  /* allocated from frames, but nobody's: they hold no reference */
+  guint n_spares;
+  guint64 spare_bytes;
+  guint64 largest_frame;        /* bytes that one has needed so far */
+  gboolean own_pages;           /* frames share no page with anything else */
 } MmapArena;
 
 /* Reserves what is left of a region. */
 typedef struct _MmapReserver MmapReserver;
 
-/* What is published and not yet given back by every link. */
+/* What is published and not yet given back by every link; or that of which somebody has to be told; or nothing. */
 typedef struct
 {
   guint64 id;                   /* on the wire: generation << 32 | index + 1 */
   guint64 holders;              /* a bit per link slot */
+  guint32 next;                 /* in a list of those that nobody holds: index + 1; 0: the last */
   gboolean is_frame;
   GDestroyNotify notify;
   gpointer data;
 } MmapPublication;
-
-typedef struct
-{
-  GDestroyNotify notify;
-  gpointer data;
-} MmapNotification;
 
 /* An event that is kept for links that come later. */
 typedef struct
@@ -85,6 +90,7 @@ typedef enum
   LINK_OFFERED,                 /* waits for ANSWER */
   LINK_ANSWERED,                /* waits for mmap_producer_admit() */
   LINK_UP,
+  LINK_LEAVING,                 /* gets nothing more, but still holds something: see producer-end.c */
   LINK_ENDED
 } LinkState;
 
@@ -122,6 +128,8 @@ typedef struct
   GSource *timeout;             /* of the handshake, or of a refusal that waits */
   GError *refusal;              /* see mmap_producer_refuse_later(), and producer-secret.c */
   gint64 refuse_by;             /* monotonic, microseconds */
+  gint64 waiting_since;         /* monotonic, microseconds: when it said HELLO */
+  gboolean left;                /* it has said LEAVE */
   MmapLink *link;               /* NULL until the first offer */
   GQueue offers;                /* MmapPendingOffer, oldest first: not answered yet */
   guint32 offered_region_id;    /* of the newest offer */
@@ -134,8 +142,13 @@ typedef struct
   gint64 full_since;            /* monotonic, microseconds: no room for an event; 0: not so */
   gint64 told_at;               /* monotonic, microseconds: when that was told of last */
   guint32 number;               /* of the last frame: see MmapDescriptor */
+  gboolean lends;               /* the next frame is beyond its share */
+  guint64 lent;                 /* the last that was; 0: none yet */
   guint64 suspended_at;         /* frames published by the producer until then */
   guint64 frame_ids[MMAP_FRAME_RING_SLOTS];     /* what is in each slot of its frame ring */
+  guint64 event_ids[MMAP_EVENT_RING_SLOTS];     /* and of its event ring */
+  gboolean is_remote;           /* it came through TCP or vsock */
+  guint area_slot;              /* of the area's server */
   gboolean carried;             /* its offer and answer go through somebody else's channel */
   gboolean verified;            /* its answer was right */
   char *media;                  /* of that answer; nullable */
@@ -166,10 +179,12 @@ struct _MmapProducer
   GCond cond;
   guint64 serial;               /* atomic: see mmap_producer_wait() */
   gboolean led;                 /* a waiter watches what consumers do, for all */
-  gboolean asleep;              /* it polls */
+  gboolean asleep;              /* it polls, or waits for words */
   MmapSpin spin;                /* the leader's */
   guint n_followers;            /* waiters on cond */
   int wake_fd;                  /* eventfd: wakes the leader */
+  gboolean by_words;            /* the leader waits for words */
+  guint32 word;                 /* atomic: the same, if it waits for words */
   int consumers_fd;             /* eventfd: wakes all consumers that sleep */
   gboolean closed;
 
@@ -178,6 +193,15 @@ struct _MmapProducer
   guint token_bytes;
   MmapSecret *secret;           /* nullable: nothing is to be proved */
   MmapListener *listener;
+  MmapArea *area;               /* nullable: there is no listener then */
+  MmapChannel *channel;         /* of the area */
+  MmapAreaServer *server;       /* of the channel; once it has started */
+  int remote_fd;                /* listens, until the server has it; -1 */
+  gboolean shrinkable;          /* see mmap_producer_set_shrinkable() */
+  gboolean allow_dmabuf;        /* see mmap_producer_set_allow_dmabuf() */
+  gint64 poll_interval;         /* atomic: ns */
+  guint doorbell_vain;          /* sleeps in turn that a ring ended without anything given back */
+  gint64 nap_us;                /* the leader's: see producer-wait.c */
   MmapMode mode;              /* of socket and file */
   MmapUsers *allowed;           /* who may connect */
   MmapArena *arena;
@@ -190,6 +214,7 @@ struct _MmapProducer
   MmapLeaky leaky;              /* atomic */
   guint max_buffers;            /* 0: no limit */
   gint64 short_since;           /* monotonic, microseconds: no room, and nothing to take back; 0: not so */
+  gint64 short_looked;          /* the same: when that was seen last */
   guint64 metas_bytes;          /* see mmap_producer_leave_metas() */
   char *media;
 
@@ -198,12 +223,13 @@ struct _MmapProducer
   guint64 ready;                /* atomic: those of them that get frames: not suspended */
   guint64 dropping;             /* atomic: a bit per slot: see mmap_producer_take_drops() */
   guint64 waiting;              /* atomic: a bit per slot of a link that is suspended, or answered and not admitted yet */
+  guint64 leaving;              /* a bit per slot of a link that gets nothing more, but holds something */
   guint32 last_link_id;
 
   GArray *publications;         /* MmapPublication */
-  GArray *free_publications;    /* guint32 indices */
-  guint n_held;                 /* frames among them */
-  GArray *notifications;        /* MmapNotification to be called without the lock */
+  guint32 free_publications;    /* first of a list: index + 1 */
+  guint32 given_back;           /* first of a list: notify is to be called without the lock */
+  guint n_held;                 /* frames that are held */
   GPtrArray *kept;              /* MmapKept, in their order */
   MmapProducerStats stats;
 
@@ -235,6 +261,26 @@ mmap_producer_next_up_locked (MmapProducer * producer, guint64 * rest)
   return producer->links[slot];
 }
 
+/* The same over links that may hold something: @rest begins as what mmap_producer_get_holders_locked() returns. */
+static inline MmapProducerLink *
+mmap_producer_next_holder_locked (MmapProducer * producer, guint64 * rest)
+{
+  guint slot;
+
+  *rest &= producer->up | producer->leaving;
+  if (*rest == 0)
+    return NULL;
+  slot = __builtin_ctzll (*rest);
+  *rest &= *rest - 1;
+  return producer->links[slot];
+}
+
+static inline guint64
+mmap_producer_get_holders_locked (const MmapProducer * producer)
+{
+  return producer->up | producer->leaving;
+}
+
 /* producer.c */
 
 /* Unlocks, and calls what is to be called without the lock. */
@@ -259,7 +305,11 @@ MmapBlock *mmap_producer_alloc_control_locked (MmapProducer * producer,
 void mmap_block_unref_locked (MmapBlock * block);
 
 /* @region: (transfer full) */
-MmapArena *mmap_arena_new (MmapRegion * region);
+/* @own_pages: each frame lies in pages of its own */
+MmapArena *mmap_arena_new (MmapRegion * region, gboolean own_pages);
+
+/* Returns: bytes of frames that nobody has, in pieces */
+guint64 mmap_arena_get_free_bytes (const MmapArena * arena);
 
 /* Makes blocks of what has been reserved since. */
 void mmap_arena_extend_locked (MmapArena * arena);
@@ -294,8 +344,28 @@ void mmap_producer_touch_locked (MmapProducer * producer);
 /* producer-accept.c */
 
 /* GSocketSourceFunc of the listening socket. */
+/* Ends the link that has been idle longest of those that came through TCP or vsock.
+ * @later: (out): whether one will soon be up, or gone, or may be ended then
+ * Returns: its slot of the area's server; -1: none is idle */
+gint mmap_producer_end_idle_remote_locked (MmapProducer * producer,
+    gboolean * later);
+
 gboolean mmap_producer_accept (GSocket * socket, GIOCondition condition,
     gpointer producer);
+
+/* producer-area.c */
+
+/* Opens the area and claims the channel. FALSE with an error: it is to be closed all the same. */
+gboolean mmap_producer_open_area (MmapProducer * producer, const char *file,
+    const char *channel, guint64 size, const MmapUsers * trusted,
+    GError ** error);
+gboolean mmap_producer_start_area (MmapProducer * producer, GError ** error);
+
+/* After all links have ended; without the lock. */
+void mmap_producer_close_area (MmapProducer * producer);
+
+MmapRegion *mmap_producer_new_region_in_area (MmapProducer * producer,
+    guint64 size, guint64 at_once, guint32 id, GError ** error);
 
 /* producer-link.c */
 
@@ -306,10 +376,6 @@ void mmap_producer_link_offer_locked (MmapProducerLink * link);
 void mmap_producer_link_set_timeout_locked (MmapProducerLink * link,
     guint interval_ms, GSourceFunc callback);
 
-/* Ends a link; what it held is free. @reason: (nullable): counted and sent to the consumer; %NULL or MMAP_ERROR_CLOSED: it just left. */
-void mmap_producer_link_end_locked (MmapProducerLink * link,
-    const GError * reason);
-
 MmapProducerLink *mmap_producer_link_ref (MmapProducerLink * link);
 void mmap_producer_link_unref (MmapProducerLink * link);
 
@@ -319,8 +385,32 @@ void mmap_producer_link_unref (MmapProducerLink * link);
 MmapProducerLink *mmap_producer_link_new_locked (MmapProducer * producer,
     GSocket * socket, MmapPeer peer, GError ** error);
 
+/* An offer under way is no offer any more. */
+void mmap_producer_link_forget_offers_locked (MmapProducerLink * link);
+
 /* Writes what tools see of a link. */
 void mmap_producer_link_update_entry_locked (MmapProducerLink * link);
+
+/* producer-end.c */
+
+/* Ends a link for a cause. What the consumer has not read is taken back; what it holds stays as it is until it gives it back, or goes.
+ * @reason: (nullable): counted and sent to the consumer; %NULL or MMAP_ERROR_CLOSED: there is nothing to tell */
+void mmap_producer_link_end_locked (MmapProducerLink * link,
+    const GError * reason);
+
+/* Ends a link whose consumer has gone, or whose word is worth nothing: what it held is free. @reason: as above */
+void mmap_producer_link_close_locked (MmapProducerLink * link,
+    const GError * reason);
+
+/* The consumer has said LEAVE. */
+void mmap_producer_link_leave_locked (MmapProducerLink * link);
+
+/* Handles a message of a link that is leaving. FALSE: it is out of turn. */
+gboolean mmap_producer_link_handle_leaving_locked (MmapProducerLink * link,
+    const MmapMessage * message, GError ** error);
+
+/* A link that is leaving has given something back. It may end. */
+void mmap_producer_link_settle_locked (MmapProducerLink * link);
 
 /* producer-secret.c */
 
@@ -341,6 +431,9 @@ gboolean mmap_producer_link_handle_proof_locked (MmapProducerLink * link,
 /* TRUE if something was given back. */
 gboolean mmap_producer_collect_locked (MmapProducer * producer);
 
+/* The same of one link, which may end. */
+gboolean mmap_producer_link_collect_locked (MmapProducerLink * link);
+
 /* Whether a ring of @link takes one more. MMAP_RING_BROKEN: it was ended. */
 MmapRingResult mmap_producer_link_has_room_locked (MmapProducerLink * link,
     gboolean frame);
@@ -355,6 +448,9 @@ void mmap_producer_link_end_broken_locked (MmapProducerLink * link,
 
 /* Drops the frame @id, if @link holds it. */
 void mmap_producer_link_drop_locked (MmapProducerLink * link, guint64 id);
+
+/* Whether @link has not given @id back. */
+gboolean mmap_producer_link_holds_locked (MmapProducerLink * link, guint64 id);
 
 /* Room was checked before. */
 void mmap_producer_link_push_locked (MmapProducerLink * link,
@@ -380,6 +476,10 @@ guint64 mmap_producer_fit_locked (MmapProducer * producer, guint64 size);
 
 /* @link does not get a frame. */
 void mmap_producer_link_count_drop_locked (MmapProducerLink * link);
+
+/* There is no room, and nothing that could be taken back: who holds most is ended, if that goes on. If it isn't leaky, only of those that
+ * are leaving: the others are waited for. */
+void mmap_producer_note_shortage_locked (MmapProducer * producer);
 
 /* Whether it may hold no more than now. */
 gboolean mmap_producer_link_is_full_locked (MmapProducerLink * link);

@@ -15,22 +15,50 @@
 /* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
 #define COLLECT_FROM 4
 
+static MmapPublication *
+publication_at (MmapProducer * producer, guint32 index)
+{
+  return &g_array_index (producer->publications, MmapPublication, index);
+}
+
+static guint32
+publication_get_index (const MmapPublication * publication)
+{
+  return (guint32) publication->id - 1;
+}
+
+static void
+list_prepend (guint32 * first, MmapPublication * publication)
+{
+  publication->next = *first;
+  *first = publication_get_index (publication) + 1;
+}
+
+/* Of a list that is not empty. */
+static MmapPublication *
+list_take (MmapProducer * producer, guint32 * first)
+{
+  MmapPublication *publication = publication_at (producer, *first - 1);
+
+  *first = publication->next;
+  return publication;
+}
+
 MmapPublication *
 mmap_publication_new_locked (MmapProducer * producer, gboolean is_frame,
     GDestroyNotify notify, gpointer data)
 {
-  GArray *unused = producer->free_publications;
   MmapPublication *publication;
   guint32 index;
 
-  if (unused->len > 0) {
-    index = g_array_index (unused, guint32, unused->len - 1);
-    g_array_set_size (unused, unused->len - 1);
+  if (producer->free_publications) {
+    publication = list_take (producer, &producer->free_publications);
+    index = publication_get_index (publication);
   } else {
     index = producer->publications->len;
     g_array_set_size (producer->publications, index + 1);
+    publication = publication_at (producer, index);
   }
-  publication = &g_array_index (producer->publications, MmapPublication, index);
   /* A new generation: the id of an earlier publication is not this one's. */
   publication->id = ((publication->id >> 32) + 1) << 32 | ((guint64) index + 1);
   publication->holders = 0;
@@ -45,17 +73,38 @@ mmap_publication_new_locked (MmapProducer * producer, gboolean is_frame,
 static void
 publication_free_locked (MmapProducer * producer, MmapPublication * publication)
 {
-  MmapNotification notification = { publication->notify, publication->data };
-  guint32 index = (publication->id & G_MAXUINT32) - 1;
-
   if (publication->is_frame)
     producer->n_held--;
   publication->is_frame = FALSE;
-  publication->notify = NULL;
-  publication->data = NULL;
-  g_array_append_val (producer->free_publications, index);
-  if (notification.notify)
-    g_array_append_val (producer->notifications, notification);
+  list_prepend (publication->notify ? &producer->given_back :
+      &producer->free_publications, publication);
+}
+
+void
+mmap_producer_unlock (MmapProducer * producer)
+{
+  while (producer->given_back) {
+    struct
+    {
+      GDestroyNotify notify;
+      gpointer data;
+    } due[COLLECT_FROM];
+    guint n, i;
+
+    for (n = 0; n < G_N_ELEMENTS (due) && producer->given_back; n++) {
+      MmapPublication *publication =
+          list_take (producer, &producer->given_back);
+
+      due[n].notify = publication->notify;
+      due[n].data = publication->data;
+      list_prepend (&producer->free_publications, publication);
+    }
+    g_mutex_unlock (&producer->lock);
+    for (i = 0; i < n; i++)
+      due[i].notify (due[i].data);
+    g_mutex_lock (&producer->lock);
+  }
+  g_mutex_unlock (&producer->lock);
 }
 
 /* The publication that @id names, if @link holds it. */
@@ -68,7 +117,7 @@ publication_find_locked (MmapProducerLink * link, guint64 id)
 
   if (index >= publications->len)
     return NULL;
-  publication = &g_array_index (publications, MmapPublication, index);
+  publication = publication_at (link->producer, index);
   if (publication->id != id
       || !(publication->holders & (G_GUINT64_CONSTANT (1) << link->slot)))
     return NULL;
@@ -100,8 +149,7 @@ mmap_producer_drop_held_locked (MmapProducerLink * link)
   guint i;
 
   for (i = 0; i < publications->len && link->held > 0; i++) {
-    MmapPublication *publication =
-        &g_array_index (publications, MmapPublication, i);
+    MmapPublication *publication = publication_at (link->producer, i);
 
     if (publication->holders & (G_GUINT64_CONSTANT (1) << link->slot))
       publication_drop_locked (link, publication);
@@ -117,17 +165,49 @@ mmap_producer_link_drop_locked (MmapProducerLink * link, guint64 id)
     publication_drop_locked (link, publication);
 }
 
+gboolean
+mmap_producer_link_holds_locked (MmapProducerLink * link, guint64 id)
+{
+  return publication_find_locked (link, id) != NULL;
+}
+
 void
 mmap_producer_link_end_broken_locked (MmapProducerLink * link, const char *what)
 {
   g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_RING,
       "The consumer (process %u) broke the protocol: %s", link->pid, what);
 
-  mmap_producer_link_end_locked (link, error);
+  mmap_producer_link_close_locked (link, error);
 }
 
-static gboolean
-link_collect_locked (MmapProducerLink * link)
+/* What is there now shows who is wrong: who gave back twice, or what was taken back, or what it has made up. */
+static void
+link_end_false_release_locked (MmapProducerLink * link, guint64 id)
+{
+  GArray *publications = link->producer->publications;
+  guint64 index = id & G_MAXUINT32;
+  g_autofree char *what = NULL, *there = NULL;
+
+  if (index == 0 || index > publications->len) {
+    there = g_strdup_printf ("there are %u", publications->len);
+  } else {
+    const MmapPublication *publication =
+        &g_array_index (publications, MmapPublication, index - 1);
+
+    there = g_strdup_printf ("that is %s of generation %" G_GUINT64_FORMAT
+        " now, links that hold it: %d",
+        publication->is_frame ? "a frame" : "no frame", publication->id >> 32,
+        __builtin_popcountll (publication->holders));
+  }
+  what = g_strdup_printf ("it gave back number %" G_GUINT64_FORMAT
+      " of generation %" G_GUINT64_FORMAT ", which it did not hold (%s; it "
+      "holds %u, frames among them: %u)", index, id >> 32, there, link->held,
+      link->held_frames);
+  mmap_producer_link_end_broken_locked (link, what);
+}
+
+gboolean
+mmap_producer_link_collect_locked (MmapProducerLink * link)
 {
   MmapRing *releases = &link->link->releases;
   MmapRingResult result = MMAP_RING_OK;
@@ -147,8 +227,7 @@ link_collect_locked (MmapProducerLink * link)
       break;
     publication = publication_find_locked (link, id);
     if (!publication) {
-      mmap_producer_link_end_broken_locked (link,
-          "it gave back what it did not hold");
+      link_end_false_release_locked (link, id);
       return TRUE;
     }
     publication_drop_locked (link, publication);
@@ -159,18 +238,20 @@ link_collect_locked (MmapProducerLink * link)
         "impossible indices in its release ring");
     return TRUE;
   }
+  if (collected && link->state == LINK_LEAVING)
+    mmap_producer_link_settle_locked (link);
   return collected;
 }
 
 gboolean
 mmap_producer_collect_locked (MmapProducer * producer)
 {
-  guint64 rest = producer->up;
+  guint64 rest = mmap_producer_get_holders_locked (producer);
   MmapProducerLink *link;
   gboolean collected = FALSE;
 
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
-    if (link->held > 0 && link_collect_locked (link))
+  while ((link = mmap_producer_next_holder_locked (producer, &rest)))
+    if (link->held > 0 && mmap_producer_link_collect_locked (link))
       collected = TRUE;
   if (collected)
     mmap_producer_touch_locked (producer);
@@ -224,6 +305,8 @@ mmap_producer_link_push_locked (MmapProducerLink * link,
     link->frames++;
     link->frame_ids[ring->own % MMAP_FRAME_RING_SLOTS] = descriptor->id;
     descriptor->number = mmap_producer_link_count_frame_locked (link);
+  } else {
+    link->event_ids[ring->own % MMAP_EVENT_RING_SLOTS] = descriptor->id;
   }
   mmap_ring_push (ring, descriptor);
   mmap_producer_link_update_entry_locked (link);
@@ -234,16 +317,22 @@ mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
 {
   guint64 rest = links;
   MmapProducerLink *link;
-  gboolean due = FALSE;
+  gboolean due = FALSE, rung = FALSE;
 
   /* What was published is visible before the sleep words are looked at. Pairs with the fence in mmap_sleeper_prepare(). */
   mmap_fence_full ();
-  while ((link = mmap_producer_next_up_locked (producer, &rest)))
-    due = mmap_waker_is_due (&link->link->waker) || due;
-  if (!due)
-    return;
-  producer->stats.wakeups++;
-  mmap_wake_fd_signal (producer->consumers_fd);
+  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+    if (!mmap_waker_is_due (&link->link->waker))
+      continue;
+    if (mmap_link_is_polled (link->link))
+      rung = mmap_link_ring (link->link) || rung;
+    else
+      due = TRUE;
+  }
+  if (due || rung)
+    producer->stats.wakeups++;
+  if (due)
+    mmap_wake_fd_signal (producer->consumers_fd);
 }
 
 static void
@@ -285,15 +374,20 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
     guint64 links, GDestroyNotify notify, gpointer data)
 {
   MmapDescriptor descriptor = *frame;
+  MmapArena *arena = producer->arena;
   guint64 rest = producer->ready;
   MmapPublication *publication;
   MmapProducerLink *link;
   guint32 hints;
 
   descriptor.kind = 0;
-  descriptor.region_id = producer->arena->region->region_id;
+  descriptor.region_id = arena->region->region_id;
+  arena->largest_frame = MAX (arena->largest_frame,
+      descriptor.size + descriptor.metas_size);
   hints = mmap_producer_has_room_locked (producer,
-      descriptor.size + descriptor.metas_size) ? 0 : MMAP_HINT_LAST_ROOM;
+      arena->largest_frame) ? 0 : MMAP_HINT_LAST_ROOM;
+  if (descriptor.size + descriptor.metas_size < arena->largest_frame)
+    hints |= MMAP_HINT_SMALLER;
   publication = mmap_publication_new_locked (producer, TRUE, notify, data);
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
     if (!(links & link_bit (link))) {
@@ -301,10 +395,13 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
       continue;
     }
     descriptor.hints = hints;
-    if (producer->max_buffers > 0
-        && link->held_frames + 1 >= producer->max_buffers)
+    if (link->lends || (producer->max_buffers > 0
+            && link->held_frames + 1 >= producer->max_buffers))
       descriptor.hints |= MMAP_HINT_LAST_ROOM;
     mmap_producer_link_push_locked (link, &descriptor, publication, TRUE);
+    if (link->lends)
+      link->lent = descriptor.id;
+    link->lends = FALSE;
   }
   mmap_producer_wake_locked (producer, links);
   count_frame_locked (producer, descriptor.size);

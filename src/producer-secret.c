@@ -127,10 +127,11 @@ link_check_proof_locked (MmapProducerLink * link, const MmapMessage * message,
 {
   MmapSecret *secret = link->producer->secret;
   MmapSecretProof theirs, ours;
+  guint32 pid = link->is_remote ? MMAP_SECRET_NO_PID : link->pid;
 
   if (!mmap_secret_proof_init_variant (&theirs, message->body, error)
       || !mmap_secret_verify (secret, &link->exchange, MMAP_SECRET_CONSUMER,
-          &theirs, link->pid, error))
+          &theirs, pid, error))
     return FALSE;
   mmap_secret_prove (secret, &link->exchange, MMAP_SECRET_PRODUCER, &ours);
   link->proved = TRUE;

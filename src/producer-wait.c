@@ -29,7 +29,11 @@ mmap_producer_touch_locked (MmapProducer * producer)
 
   mmap_store_relaxed (&producer->serial, producer->serial + 1);
   wake_followers_locked (producer);
-  if (producer->asleep)
+  if (!producer->asleep)
+    return;
+  if (producer->by_words)
+    mmap_futex_wake_own (&producer->word);
+  else
     while (write (producer->wake_fd, &one, sizeof one) < 0 && errno == EINTR);
 }
 
@@ -46,15 +50,11 @@ mmap_producer_collect (MmapProducer * producer)
   return serial;
 }
 
-/* For poll(): rounded up; -1 for no deadline. */
-static int
-remaining_ms (gint64 deadline)
+/* -1: there is no deadline. */
+static gint64
+remaining_us (gint64 deadline)
 {
-  gint64 left = deadline - g_get_monotonic_time ();
-
-  if (deadline < 0)
-    return -1;
-  return left <= 0 ? 0 : MIN (G_MAXINT, (left + 999) / 1000);
+  return deadline < 0 ? -1 : MAX (deadline - g_get_monotonic_time (), 0);
 }
 
 /* What the leader watches: links that hold something. They are referenced: one may end meanwhile. */
@@ -65,24 +65,29 @@ typedef struct
   MmapProducerLink *links[MMAP_MAX_LINKS];
   guint64 released[MMAP_MAX_LINKS];     /* heads of their release rings */
   guint n_links;
+  gboolean by_words;            /* all are on this kernel, and have no descriptors */
 } Watch;
 
 static void
 watch_begin_locked (Watch * watch, MmapProducer * producer)
 {
-  guint64 rest = producer->up;
+  guint64 rest = mmap_producer_get_holders_locked (producer);
   MmapProducerLink *link;
 
   watch->producer = producer;
   watch->serial = producer->serial;
   watch->n_links = 0;
-  while ((link = mmap_producer_next_up_locked (producer, &rest))) {
+  watch->by_words = TRUE;
+  while ((link = mmap_producer_next_holder_locked (producer, &rest))) {
     /* Who holds nothing can't release anything, whatever its ring says. */
     if (link->held == 0)
       continue;
+    if (!link->link->bell.word)
+      watch->by_words = FALSE;
     watch->links[watch->n_links] = mmap_producer_link_ref (link);
     watch->released[watch->n_links++] = link->link->releases.seen;
   }
+  watch->by_words = watch->by_words && watch->n_links > 0;
 }
 
 static void
@@ -130,64 +135,137 @@ watch_spin_locked (Watch * watch, gint64 deadline)
 /* What wakes us is the consumer's: it may be awake for ever. One that has ended so many sleeps in turn without giving anything back isn't
  * listened to, but looked at each millisecond, until it does. Chosen: one who follows the rules gives back before it wakes us. */
 #define MAX_VAIN_SLEEPS 16
-#define VAIN_SLEEP_MS 1
+#define VAIN_SLEEP_US 1000
 
-/* Returns: how long the sleep may be, milliseconds; -1: for ever */
-static int
-watch_prepare (Watch * watch, struct pollfd *fds, int timeout_ms)
+/* A ring may be lost in a guest's device that is just being set up. */
+#define RING_WAIT_US 100000
+
+static gint64
+shorten (gint64 timeout_us, gint64 limit_us)
 {
+  return timeout_us < 0 ? limit_us : MIN (timeout_us, limit_us);
+}
+
+/* What rings is nobody's in particular. */
+static gboolean
+hears_doorbell (const MmapProducer * producer)
+{
+  return producer->area && producer->area->doorbell
+      && producer->doorbell_vain < MAX_VAIN_SLEEPS;
+}
+
+/* Returns: how long the sleep may be, microseconds; -1: for ever */
+static gint64
+watch_prepare (Watch * watch, struct pollfd *fds, gint64 timeout_us)
+{
+  MmapProducer *producer = watch->producer;
+  gboolean polled = FALSE, belled = hears_doorbell (producer);
   guint i;
 
-  fds[0] = (struct pollfd) { watch->producer->wake_fd, POLLIN, 0 };
+  fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
   for (i = 0; i < watch->n_links; i++) {
     MmapLink *link = watch->links[i]->link;
     gboolean heard = watch->links[i]->vain < MAX_VAIN_SLEEPS;
 
-    mmap_sleeper_prepare (&link->sleeper);
+    mmap_link_prepare_sleep (link);
     fds[1 + i] = (struct pollfd) { heard ? link->sleep_fd : -1, POLLIN, 0 };
-    if (!heard && timeout_ms != 0)
-      timeout_ms = VAIN_SLEEP_MS;
+    if (watch->by_words && heard)
+      timeout_us = shorten (timeout_us, MMAP_BELL_WAIT_US);
+    else if (mmap_link_is_polled (link) && !(link->doorbell && belled))
+      polled = TRUE;
+    else if (!heard)
+      timeout_us = shorten (timeout_us, VAIN_SLEEP_US);
   }
-  return timeout_ms;
+  fds[1 + i] = (struct pollfd) { -1, POLLIN, 0 };
+  if (belled) {
+    fds[1 + i].fd = mmap_doorbell_get_fd (producer->area->doorbell);
+    timeout_us = shorten (timeout_us, RING_WAIT_US);
+  }
+  if (!polled)
+    return timeout_us;
+  producer->nap_us = mmap_poll_get_nap (producer->nap_us,
+      mmap_load_relaxed (&producer->poll_interval));
+  return shorten (timeout_us, producer->nap_us);
+}
+
+/* Whether a link's consumer has ended the sleep. */
+static gboolean
+watch_was_signalled (const Watch * watch, guint i, const struct pollfd *fds)
+{
+  return watch->by_words ? mmap_link_was_rung (watch->links[i]->link) :
+      fds[1 + i].revents & POLLIN;
 }
 
 static void
-watch_finish (Watch * watch, const struct pollfd *fds)
+watch_finish (Watch * watch, const struct pollfd *fds, gboolean in_time)
 {
   guint i;
 
+  if (fds[1 + watch->n_links].revents != 0
+      && mmap_doorbell_take (watch->producer->area->doorbell) > 0)
+    watch->producer->doorbell_vain++;
   for (i = 0; i < watch->n_links; i++) {
     MmapProducerLink *link = watch->links[i];
-    gboolean signalled = fds[1 + i].revents & POLLIN;
+    gboolean signalled = watch_was_signalled (watch, i, fds);
+    gboolean released =
+        mmap_load_relaxed (link->link->releases.head) != watch->released[i];
 
-    mmap_sleeper_finish (&link->link->sleeper, signalled);
-    if (mmap_load_relaxed (link->link->releases.head) != watch->released[i])
+    mmap_sleeper_finish (&link->link->sleeper, !watch->by_words && signalled);
+    if (watch->by_words && link->vain < MAX_VAIN_SLEEPS
+        && (!in_time || signalled))
+      mmap_link_note_sleep (link->link, released && !in_time);
+    if (released) {
       link->vain = 0;
-    else if (signalled)
+      watch->producer->nap_us = 0;
+      watch->producer->doorbell_vain = 0;
+    } else if (signalled) {
       link->vain++;
+    }
   }
+}
+
+/* FALSE: all of the time has passed. Without the lock. */
+static gboolean
+watch_wait (Watch * watch, struct pollfd *fds, guint32 seen, gint64 timeout_us)
+{
+  struct timespec timeout = { timeout_us / G_USEC_PER_SEC,
+    timeout_us % G_USEC_PER_SEC * 1000
+  };
+  MmapFutex own = { &watch->producer->word, seen }, bells[MMAP_MAX_LINKS];
+  guint i, n = 0;
+
+  if (!watch->by_words)
+    return ppoll (fds, 2 + watch->n_links, timeout_us < 0 ? NULL : &timeout,
+        NULL) != 0;
+  for (i = 0; i < watch->n_links; i++)
+    if (watch->links[i]->vain < MAX_VAIN_SLEEPS)
+      bells[n++] = watch->links[i]->link->bell;
+  return mmap_futex_wait (&own, bells, n, timeout_us);
 }
 
 static void
 watch_sleep_locked (Watch * watch, gint64 deadline)
 {
   MmapProducer *producer = watch->producer;
-  struct pollfd fds[1 + MMAP_MAX_LINKS] = { 0 };
+  struct pollfd fds[2 + MMAP_MAX_LINKS] = { 0 };
   guint64 value;
-  int timeout_ms = watch_prepare (watch, fds, remaining_ms (deadline));
+  gint64 timeout_us = watch_prepare (watch, fds, remaining_us (deadline));
+  guint32 seen = mmap_load_relaxed (&producer->word);
+  gboolean in_time = TRUE;
 
   /* Once more, now that consumers know: who releases after this wakes us. */
   mmap_producer_collect_locked (producer);
   if (producer->serial == watch->serial) {
     producer->stats.waits++;
     producer->asleep = TRUE;
+    producer->by_words = watch->by_words;
     g_mutex_unlock (&producer->lock);
-    poll (fds, 1 + watch->n_links, timeout_ms);
+    in_time = watch_wait (watch, fds, seen, timeout_us);
     g_mutex_lock (&producer->lock);
     producer->asleep = FALSE;
   }
 
-  watch_finish (watch, fds);
+  watch_finish (watch, fds, in_time);
   if (fds[0].revents & POLLIN)
     while (read (producer->wake_fd, &value, sizeof value) < 0
         && errno == EINTR);
@@ -223,15 +301,28 @@ follow_locked (MmapProducer * producer, gint64 deadline)
   producer->n_followers--;
 }
 
+/* How often a block is asked for again that a link which is leaving may hold: that link may have to be ended, which only time tells. */
+#define LEAVING_INTERVAL_US G_USEC_PER_SEC
+
+static gint64
+get_deadline_locked (MmapProducer * producer, gint64 timeout_us)
+{
+  if (producer->leaving && producer->short_since != 0
+      && (timeout_us < 0 || timeout_us > LEAVING_INTERVAL_US))
+    timeout_us = LEAVING_INTERVAL_US;
+  return timeout_us < 0 ? -1 : g_get_monotonic_time () + timeout_us;
+}
+
 MmapWaitResult
 mmap_producer_wait (MmapProducer * producer, MmapCancel * cancel,
     guint64 serial, gint64 timeout_us)
 {
-  gint64 deadline = timeout_us < 0 ? -1 : g_get_monotonic_time () + timeout_us;
   gboolean late = FALSE;
   MmapWaitResult result;
+  gint64 deadline;
 
   g_mutex_lock (&producer->lock);
+  deadline = get_deadline_locked (producer, timeout_us);
   while (producer->serial == serial && !cancel->cancelled && !producer->closed
       && !producer->failed && !late) {
     if (producer->led)

@@ -58,50 +58,39 @@ mmap_producer_new (const char *address, const char *file, guint token_bytes,
   return mmap_producer_new_shared (address, file, &own, token_bytes, error);
 }
 
-MmapProducer *
-mmap_producer_new_shared (const char *address, const char *file,
-    const MmapMode * mode, guint token_bytes, GError ** error)
+static gboolean
+check_token_bytes (guint token_bytes, GError ** error)
 {
-  MmapListener *listener = NULL;
-  gboolean listens = address != MMAP_ADDRESS_NONE;
-  MmapProducer *producer;
-
   if (token_bytes < MMAP_TOKEN_MIN_BYTES || token_bytes > MMAP_TOKEN_MAX_BYTES) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOKEN_BYTES,
         "A token has %d to %d bytes, not %u", MMAP_TOKEN_MIN_BYTES,
         MMAP_TOKEN_MAX_BYTES, token_bytes);
-    return NULL;
+    return FALSE;
   }
-  if (!listens && !file && mmap_mode_is_shared (mode)) {
-    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SETTING,
-        "mode and group are of no use without a socket and without a file: "
-        "leave them out");
-    return NULL;
-  }
-  if (listens)
-    listener = mmap_listener_new_shared (address, mode, error);
-  if (listens && !listener)
-    return NULL;
+  return TRUE;
+}
 
-  producer = g_new0 (MmapProducer, 1);
+/* With nothing that others see. @listener: (transfer full) (nullable) */
+static MmapProducer *
+producer_new (MmapListener * listener, const MmapMode * mode,
+    guint token_bytes, GError ** error)
+{
+  MmapProducer *producer = g_new0 (MmapProducer, 1);
+
   producer->ref_count = 1;
   g_mutex_init (&producer->lock);
   mmap_spin_set_time (&producer->spin, MMAP_SPIN_ADAPTIVE);
   g_cond_init (&producer->cond);
-  producer->wake_fd = producer->consumers_fd = -1;
+  producer->wake_fd = producer->consumers_fd = producer->remote_fd = -1;
+  producer->poll_interval = MMAP_POLL_DEFAULT_NS;
   producer->listener = listener;
   producer->mode = *mode;
   producer->allowed = mmap_users_new (NULL, NULL);
-  /* Consumers may have another current directory. */
-  producer->file = file ? g_canonicalize_filename (file, NULL) : NULL;
   producer->token_bytes = token_bytes;
   producer->session = 1 + mmap_random_below (G_MAXUINT64 - 1);
   if (listener)
     mmap_socket_lock_set_session (&listener->lock, producer->session);
   producer->publications = g_array_new (FALSE, TRUE, sizeof (MmapPublication));
-  producer->free_publications = g_array_new (FALSE, FALSE, sizeof (guint32));
-  producer->notifications =
-      g_array_new (FALSE, FALSE, sizeof (MmapNotification));
   producer->kept = g_ptr_array_new ();
   g_queue_init (&producer->reports);
   if (!open_descriptors (producer)) {
@@ -113,6 +102,66 @@ mmap_producer_new_shared (const char *address, const char *file,
     return NULL;
   }
   return producer;
+}
+
+MmapProducer *
+mmap_producer_new_shared (const char *address, const char *file,
+    const MmapMode * mode, guint token_bytes, GError ** error)
+{
+  MmapListener *listener = NULL;
+  gboolean listens = address != MMAP_ADDRESS_NONE;
+  MmapProducer *producer;
+
+  if (!check_token_bytes (token_bytes, error))
+    return NULL;
+  if (!listens && !file && mmap_mode_is_shared (mode)) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+        "mode and group are of no use without a socket and without a file: "
+        "leave them out");
+    return NULL;
+  }
+  if (listens)
+    listener = mmap_listener_new_shared (address, mode, error);
+  if (listens && !listener)
+    return NULL;
+
+  producer = producer_new (listener, mode, token_bytes, error);
+  /* Consumers may have another current directory. */
+  if (producer && file)
+    producer->file = g_canonicalize_filename (file, NULL);
+  return producer;
+}
+
+MmapProducer *
+mmap_producer_new_in_area (const char *file, const char *channel,
+    guint64 size, const MmapMode * mode, const MmapUsers * trusted,
+    guint token_bytes, GError ** error)
+{
+  MmapProducer *producer;
+
+  if (!check_token_bytes (token_bytes, error))
+    return NULL;
+  producer = producer_new (NULL, mode, token_bytes, error);
+  if (!producer || mmap_producer_open_area (producer, file, channel, size,
+          trusted, error))
+    return producer;
+  mmap_producer_close (producer);
+  mmap_producer_unref (producer);
+  return NULL;
+}
+
+gboolean
+mmap_producer_set_allow_dmabuf (MmapProducer * producer, gboolean allow,
+    GError ** error)
+{
+  if (allow && producer->file) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+        "allow-dmabuf=true can't be had with file=%s: the kernel makes dma-bufs "
+        "of memfds only", producer->file);
+    return FALSE;
+  }
+  producer->allow_dmabuf = allow;
+  return TRUE;
 }
 
 void
@@ -203,10 +252,23 @@ mmap_producer_start (MmapProducer * producer, GError ** error)
   g_source_attach (producer->alarm_source, producer->context);
   producer->thread = g_thread_try_new ("mmap-service", service_thread, producer,
       &cause);
-  if (!producer->thread)
+  if (!producer->thread) {
     g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
         "Can't start a thread to serve consumers: %s", cause->message);
-  return producer->thread != NULL;
+    return FALSE;
+  }
+  return !producer->channel || mmap_producer_start_area (producer, error);
+}
+
+void
+mmap_producer_call_later (MmapProducer * producer, guint delay_ms,
+    GSourceFunc function, gpointer data)
+{
+  GSource *source = g_timeout_source_new (delay_ms);
+
+  g_source_set_callback (source, function, data, NULL);
+  g_source_attach (source, producer->context);
+  g_source_unref (source);
 }
 
 static void
@@ -242,7 +304,7 @@ mmap_producer_close (MmapProducer * producer)
   reserver = g_steal_pointer (&producer->reserver);
   for (i = 0; i < MMAP_MAX_LINKS; i++)
     if (producer->links[i])
-      mmap_producer_link_end_locked (producer->links[i], NULL);
+      mmap_producer_link_close_locked (producer->links[i], NULL);
   mmap_producer_forget_events_locked (producer);
   end_source (&producer->accept_source);
   end_source (&producer->alarm_source);
@@ -254,6 +316,7 @@ mmap_producer_close (MmapProducer * producer)
   mmap_producer_touch_locked (producer);
   mmap_producer_unlock (producer);
   mmap_producer_end_reserver (producer, reserver);
+  mmap_producer_close_area (producer);
 }
 
 MmapProducer *
@@ -274,8 +337,6 @@ mmap_producer_unref (MmapProducer * producer)
   mmap_producer_clear_reports (producer);
   g_ptr_array_unref (producer->kept);
   g_array_unref (producer->publications);
-  g_array_unref (producer->free_publications);
-  g_array_unref (producer->notifications);
   g_clear_pointer (&producer->alarm, mmap_alarm_unref);
   if (producer->wake_fd >= 0)
     close (producer->wake_fd);
@@ -288,23 +349,6 @@ mmap_producer_unref (MmapProducer * producer)
   g_mutex_clear (&producer->lock);
   g_cond_clear (&producer->cond);
   g_free (producer);
-}
-
-void
-mmap_producer_unlock (MmapProducer * producer)
-{
-  GArray *notifications = producer->notifications;
-
-  while (notifications->len > 0) {
-    MmapNotification notification = g_array_index (notifications,
-        MmapNotification, notifications->len - 1);
-
-    g_array_set_size (notifications, notifications->len - 1);
-    g_mutex_unlock (&producer->lock);
-    notification.notify (notification.data);
-    g_mutex_lock (&producer->lock);
-  }
-  g_mutex_unlock (&producer->lock);
 }
 
 /* Of the kept events, which are placed before the region is offered. */
@@ -349,9 +393,12 @@ producer_new_region (MmapProducer * producer, guint64 size, gboolean whole,
       mmap_producer_size_for (producer_get_kept_bytes (producer));
   guint32 id = ++producer->last_region_id;
 
+  if (producer->channel)
+    return mmap_producer_new_region_in_area (producer, size, at_once, id,
+        error);
   if (!producer->file)
     return mmap_region_begin_memfd (size, at_once, producer->session, id,
-        error);
+        !producer->allow_dmabuf, error);
   /* The new file takes the old one's place; who has the old one mapped keeps it. */
   if (old)
     mmap_region_unlink (old);
@@ -391,7 +438,7 @@ producer_take_region_locked (MmapProducer * producer, MmapRegion * region,
     mmap_region_unref (region);
     return FALSE;
   }
-  producer->arena = mmap_arena_new (region);
+  producer->arena = mmap_arena_new (region, producer->allow_dmabuf);
   if (!mmap_producer_move_kept_locked (producer)) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_TOO_SMALL,
         "A region of %" G_GUINT64_FORMAT " bytes has no room for caps and "
@@ -528,6 +575,9 @@ mmap_producer_get_stats (MmapProducer * producer, MmapProducerStats * stats)
 {
   g_mutex_lock (&producer->lock);
   *stats = producer->stats;
+  if (producer->arena)
+    stats->huge_bytes =
+        mmap_load_relaxed (&producer->arena->region->huge_bytes);
   g_mutex_unlock (&producer->lock);
 }
 

@@ -110,13 +110,14 @@ typedef struct
   guint64 wakeups;              /* system calls made to wake a consumer */
   guint64 links;                /* links that came up */
   guint64 waits;                /* times that a caller slept in mmap_producer_wait() */
+  guint64 huge_bytes;           /* of the region, in huge pages: not a count */
   guint64 failures[MMAP_N_ERRORS];      /* handshakes that failed and links that were ended, by reason */
 } MmapProducerStats;
 
 /**
  * MmapLinkStats:
  *
- * One link that is up.
+ * One link that is up, or leaving.
  */
 typedef struct
 {
@@ -126,6 +127,7 @@ typedef struct
   guint64 frames;               /* that it got, or can read */
   guint64 dropped;              /* that it did not get, or that were taken back */
   guint32 held;                 /* frames that it has not given back, read or unread */
+  gboolean leaving;             /* it gets nothing more: its consumer has left, or was refused, and still holds frames */
 } MmapLinkStats;
 
 /**
@@ -197,6 +199,36 @@ MmapProducer *mmap_producer_new (const char *address, const char *file,
 MmapProducer *mmap_producer_new_shared (const char *address,
     const char *file, const MmapMode * mode, guint token_bytes,
     GError ** error);
+
+/* Publishes in an area, without a socket.
+ * @file: of the area: see mmap_area_open()
+ * @channel: name, see mmap_channel_check_name()
+ * @size: of a new file, bytes; 0: chosen
+ * @mode: of a new file: who may write it may connect
+ * @trusted: whose files are believed in
+ * Returns: (transfer full): or %NULL with an error of mmap_area_open() or mmap_channel_claim(), or MMAP_ERROR_TOKEN_BYTES. May take some
+ * seconds, if somebody else was there. */
+MmapProducer *mmap_producer_new_in_area (const char *file,
+    const char *channel, guint64 size, const MmapMode * mode,
+    const MmapUsers * trusted, guint token_bytes, GError ** error);
+
+/* In an area: consumers come through TCP or vsock, too: see mmap_remote_listen(). Call before mmap_producer_start(). */
+gboolean mmap_producer_listen_remote (MmapProducer * producer,
+    const char *address, gboolean allow_remote, GError ** error);
+
+/* In an area: whether a region may be made smaller than mmap_producer_set_region() asks for, if there is no room. Call before that. */
+void mmap_producer_set_shrinkable (MmapProducer * producer,
+    gboolean shrinkable);
+
+/* Whether consumers may make dma-bufs of frames: then the region isn't sealed against writing, as the kernel wants it, so that a consumer can
+ * change what others see; and each frame lies in pages of its own. Call before the first region. FALSE with MMAP_ERROR_SETTING: the region
+ * is no memfd. */
+gboolean mmap_producer_set_allow_dmabuf (MmapProducer * producer,
+    gboolean allow, GError ** error);
+
+/* How long to sleep at most before looking again, where consumers wake nobody. Any thread. */
+void mmap_producer_set_poll_interval (MmapProducer * producer,
+    gint64 interval_ns);
 
 /* Call before mmap_producer_start(). */
 void mmap_producer_set_callbacks (MmapProducer * producer,
@@ -319,6 +351,10 @@ gboolean mmap_producer_send (MmapProducer * producer, guint32 link_id,
 /* Lets a link that has answered, or was suspended, have the kept events and all that is published from now on. */
 void mmap_producer_admit (MmapProducer * producer, guint32 link_id);
 
+/* Calls @function on the service thread, once, in @delay_ms milliseconds, unless the producer is closed before. Any thread. */
+void mmap_producer_call_later (MmapProducer * producer, guint delay_ms,
+    GSourceFunc function, gpointer data);
+
 /* Publishes nothing on a link until it is admitted again. */
 void mmap_producer_suspend (MmapProducer * producer, guint32 link_id);
 
@@ -354,7 +390,8 @@ gboolean mmap_producer_take_qos (MmapProducer * producer, MmapQos * qos);
  * waits for. */
 guint64 mmap_producer_collect (MmapProducer * producer);
 
-/* Sleeps until the number is not @serial any more, or @timeout_us microseconds have passed; -1: for ever. */
+/* Sleeps until the number is not @serial any more, or @timeout_us microseconds have passed; -1: for ever. While a block is lacking that a
+ * link which is leaving may hold, a second at most: try again, as after MMAP_WAIT_OK. */
 MmapWaitResult mmap_producer_wait (MmapProducer * producer,
     MmapCancel * cancel, guint64 serial, gint64 timeout_us);
 

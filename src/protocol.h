@@ -30,10 +30,18 @@
 
 #define MMAP_TIME_NONE G_MAXUINT64
 
+typedef enum
+{
+  MMAP_LINK_FREE = 0,
+  MMAP_LINK_HANDSHAKE = 1,
+  MMAP_LINK_UP = 2,
+  MMAP_LINK_LEAVING = 3,        /* gets nothing more, but has not given everything back */
+} MmapLinkState;
+
 /* One link as seen by tools: written by the producer alone, once per change or frame. */
 typedef struct
 {
-  guint32 state;                /*  0 0: free, 1: handshake, 2: up */
+  guint32 state;                /*  0 MmapLinkState */
   guint32 link_id;              /*  4 counts up within a session */
   guint32 pid;                  /*  8 of the consumer, as the kernel said */
   guint32 uid;                  /* 12 of the consumer, as the kernel said */
@@ -117,9 +125,12 @@ typedef struct
   guint8 reserved1[48];         /* 208 */
 } MmapDescriptor;
 
-/* When it was published, the region had no room for another frame of its size, or the link none for another frame. A consumer that has no
+/* When it was published, the region had no room for another frame, of the largest size so far, or the link none. A consumer that has no
  * later frame to read should copy it, and give it back at once: or everybody waits for everybody, or it gets no more. */
 #define MMAP_HINT_LAST_ROOM 1u
+
+/* A larger frame has been there: with MMAP_HINT_LAST_ROOM it is to be copied in any case, as those after it may not be as large. */
+#define MMAP_HINT_SMALLER 2u
 
 /* The last QoS event of a consumer, in words of the link: it comes with each frame, and must not cost a system call. */
 typedef struct
@@ -160,14 +171,17 @@ typedef struct
   /* line 3: written by the producer as it publishes */
   guint64 frame_head;           /* 192 frames pushed */
   guint64 event_head;           /* 200 events pushed */
-  guint8 reserved3[48];         /* 208 */
+  guint32 consumer_bell;        /* 208 in an area: counts up when the consumer is woken; a consumer on the same kernel waits for that */
+  guint32 ended;                /* 212 not 0: what is not read is taken back, or will be: what follows it is not to be handed out */
+  guint8 reserved3[40];         /* 216 */
   /* line 4: written by the consumer; the producer may compare-and-swap it, to take the oldest frame back */
   guint64 frame_tail;           /* 256 frames popped or taken back */
   guint8 reserved4[56];         /* 264 */
   /* line 5: written by the consumer */
   guint64 event_tail;           /* 320 events popped */
   guint64 release_head;         /* 328 releases pushed */
-  guint8 reserved5[48];         /* 336 */
+  guint32 producer_bell;        /* 336 as consumer_bell, of a producer that waits for a block */
+  guint8 reserved5[44];         /* 340 */
   /* line 6: written by the consumer, when it goes to sleep and when it has woken */
   guint32 consumer_sleep;       /* 384 counts up; odd: asleep, or about to be */
   guint8 reserved6[60];         /* 388 */
@@ -197,6 +211,7 @@ typedef enum
   MMAP_EVENT_SEGMENT = 2,       /* payload: MmapSegment */
   MMAP_EVENT_EOS = 3,           /* no payload */
   MMAP_EVENT_FLUSH = 4,         /* no payload: all that came before it, but caps, is dropped. Told of by a message, too. */
+  MMAP_EVENT_RATE = 5,          /* payload: MmapSegment: the last one as it is played since its rate was changed without a flush */
   MMAP_EVENT_GST = 256,         /* from here on: a GstEventType. Payload: what it says, an a{sv} in normal form */
 } MmapEventKind;
 
@@ -219,6 +234,8 @@ typedef struct
 #define MMAP_PIN(type, field, at) \
   G_STATIC_ASSERT (offsetof (type, field) == (at))
 
+G_STATIC_ASSERT (MMAP_LINK_LEAVING == 3);
+G_STATIC_ASSERT (MMAP_EVENT_RATE == 5);
 MMAP_PIN (MmapLinkEntry, state, 0);
 MMAP_PIN (MmapLinkEntry, frames, 16);
 MMAP_PIN (MmapLinkEntry, dropped, 40);
@@ -282,9 +299,12 @@ MMAP_PIN (MmapLinkArea, consumer_heartbeat_ns, 128);
 MMAP_PIN (MmapLinkArea, qos, 136);
 MMAP_PIN (MmapLinkArea, frame_head, 192);
 MMAP_PIN (MmapLinkArea, event_head, 200);
+MMAP_PIN (MmapLinkArea, consumer_bell, 208);
+MMAP_PIN (MmapLinkArea, ended, 212);
 MMAP_PIN (MmapLinkArea, frame_tail, 256);
 MMAP_PIN (MmapLinkArea, event_tail, 320);
 MMAP_PIN (MmapLinkArea, release_head, 328);
+MMAP_PIN (MmapLinkArea, producer_bell, 336);
 MMAP_PIN (MmapLinkArea, consumer_sleep, 384);
 MMAP_PIN (MmapLinkArea, release_tail, 448);
 MMAP_PIN (MmapLinkArea, producer_sleep, 456);

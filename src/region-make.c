@@ -82,13 +82,26 @@ write_header (MmapRegionHeader * header, guint64 size, guint64 session,
   memcpy (header->magic, MMAP_REGION_MAGIC, sizeof (header->magic));
 }
 
+/* What is there at once: a huge page takes hardly longer, and the first frame may have room in it. */
+static void
+populate_first (MmapRegion * region)
+{
+  guint64 end = mmap_region_round_to_huge (region, 1);
+
+  if (end > 1 && region->reserved <= end) {
+    mmap_region_make_huge (region, 0, end);
+    region->reserved = MAX (region->reserved, region->huge_bytes);
+  }
+  mmap_region_populate (region, 0, region->reserved);
+}
+
 /* Maps the zeroed memory and writes its header. @path: (nullable): of a file. Takes @fd on success only. */
 static MmapRegion *
 map_new (int fd, guint64 size, guint64 at_once, guint64 session,
     guint32 region_id, const char *path, GError ** error)
 {
   MmapRegion *region;
-  void *base = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void *base = mmap_region_map (fd, 0, size, TRUE);
 
   if (base == MAP_FAILED) {
     g_set_error (error, MMAP_ERROR,
@@ -114,7 +127,57 @@ map_new (int fd, guint64 size, guint64 at_once, guint64 session,
     return NULL;
   }
   write_header (base, size, session, region_id);
-  mmap_region_populate (region, 0, at_once);
+  populate_first (region);
+  return region;
+}
+
+void
+mmap_region_restore (MmapRegion * region)
+{
+  MmapRegionHeader *header = region->header;
+
+  if (memcmp (header->magic, MMAP_REGION_MAGIC, sizeof header->magic) == 0
+      && header->version == MMAP_PROTOCOL_VERSION
+      && header->byte_order == MMAP_BYTE_ORDER
+      && header->session == region->session && header->size == region->size
+      && header->region_id == region->region_id
+      && header->header_bytes == sizeof *header
+      && header->blocks_offset == region->blocks_offset
+      && header->links_offset == 0 && header->link_bytes == 0
+      && header->link_count == 0)
+    return;
+  memset (header, 0, sizeof *header);
+  write_header (header, region->size, region->session, region->region_id);
+}
+
+MmapRegion *
+mmap_region_begin_window (MmapWindow * window, guint64 at_once,
+    guint64 session, guint32 region_id, GError ** error)
+{
+  MmapArea *area = mmap_channel_get_area (window->channel);
+  guint64 size = window->size;
+  MmapRegion *region = NULL;
+
+  if (prepare_size (&size, &at_once, error)) {
+    /* All of a BAR is there. */
+    if (!area->is_file)
+      at_once = size;
+    if (mmap_area_reserve (area, window->offset, at_once, error))
+      region = mmap_region_map_window (area, window->offset, size, TRUE, error);
+  }
+  if (!region) {
+    mmap_window_free (window);
+    return NULL;
+  }
+  region->window = window;
+  region->blocks_offset = sizeof (MmapRegionHeader);
+  region->session = session;
+  region->region_id = region_id;
+  region->reserved = at_once;
+  /* Others had it before. */
+  memset (region->header, 0, sizeof (MmapRegionHeader));
+  write_header (region->header, size, session, region_id);
+  populate_first (region);
   return region;
 }
 
@@ -126,8 +189,10 @@ mmap_region_get_name (const MmapRegion * region)
 
 MmapRegion *
 mmap_region_begin_memfd (guint64 size, guint64 at_once, guint64 session,
-    guint32 region_id, GError ** error)
+    guint32 region_id, gboolean seal_writes, GError ** error)
 {
+  int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL
+      | (seal_writes ? F_SEAL_FUTURE_WRITE : 0);
   MmapRegion *region;
   int fd;
 
@@ -146,8 +211,7 @@ mmap_region_begin_memfd (guint64 size, guint64 at_once, guint64 session,
     return NULL;
   }
   /* Our own mapping, made before, goes on writing. */
-  if (fcntl (fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW
-          | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) < 0) {
+  if (fcntl (fd, F_ADD_SEALS, seals) < 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_FAILED,
         "Can't seal a memfd: %s (Linux 5.1 or newer is needed)",
         g_strerror (errno));
@@ -161,7 +225,8 @@ MmapRegion *
 mmap_region_new_memfd (guint64 size, guint64 session, guint32 region_id,
     GError ** error)
 {
-  return mmap_region_begin_memfd (size, G_MAXUINT64, session, region_id, error);
+  return mmap_region_begin_memfd (size, G_MAXUINT64, session, region_id, TRUE,
+      error);
 }
 
 void

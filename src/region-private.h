@@ -16,8 +16,31 @@ G_BEGIN_DECLS
 gboolean mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
     const char *name, GError ** error);
 
+/* The same for @bytes at @offset of a file that has its size. Where the file system can't, nothing is done. */
+gboolean mmap_region_reserve_part (int fd, guint64 offset, guint64 bytes,
+    const char *name, GError ** error);
+
+/* What fallocate(2) says, or 0, of @bytes at @offset of a file. */
+int mmap_region_reserve_piece (int fd, guint64 offset, guint64 bytes);
+
+/* Maps @size bytes at @offset of a file, shared, in such a place that each whole huge page of the file can be one of the mapping.
+ * Returns: or MAP_FAILED, with errno */
+gpointer mmap_region_map (int fd, guint64 offset, gsize size,
+    gboolean writable);
+
+/* Returns: where the huge page ends that begins before @end and is not whole, or @end if there is none, or they can't be had. */
+guint64 mmap_region_round_to_huge (const MmapRegion * region, guint64 end);
+
+/* Makes huge pages of those that lie wholly between @start and @end, if they can be had; what was there before is in them. The rest is
+ * left as it was, or partly reserved. The owner's. */
+void mmap_region_make_huge (MmapRegion * region, guint64 start, guint64 end);
+
 /* Guards the mapping of a file, before it is touched. FALSE with MMAP_ERROR_LIMIT. */
 gboolean mmap_region_guard (MmapRegion * region, GError ** error);
+
+/* Maps @size bytes at @offset of an area; blocks_offset, session and region_id are still to be set, and @window. Or %NULL with an error. */
+MmapRegion *mmap_region_map_window (MmapArea * area, guint64 offset,
+    guint64 size, gboolean writable, GError ** error);
 
 /* Returns: (transfer none): for messages */
 const char *mmap_region_get_name (const MmapRegion * region);

@@ -93,9 +93,8 @@ check_space (int fd, guint64 size, const char *name, GError ** error)
   return TRUE;
 }
 
-/* What fallocate(2) says, or 0. */
-static int
-reserve_piece (int fd, guint64 offset, guint64 size)
+int
+mmap_region_reserve_piece (int fd, guint64 offset, guint64 size)
 {
   int result;
 
@@ -155,7 +154,7 @@ mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
     result = errno;
   while (result == 0 && offset < *at_once) {
     piece = MIN (PIECE_BYTES, *at_once - offset);
-    result = reserve_piece (fd, offset, piece);
+    result = mmap_region_reserve_piece (fd, offset, piece);
     /* Once sealed, it can't be written; and zeros must not fall upon frames. */
     if (result == EOPNOTSUPP) {
       *at_once = size;
@@ -171,23 +170,52 @@ mmap_region_reserve (int fd, guint64 size, guint64 * at_once,
 }
 
 gboolean
+mmap_region_reserve_part (int fd, guint64 offset, guint64 bytes,
+    const char *name, GError ** error)
+{
+  guint64 done = 0;
+  int result = 0;
+
+  while (result == 0 && done < bytes) {
+    guint64 piece = MIN (PIECE_BYTES, bytes - done);
+
+    result = mmap_region_reserve_piece (fd, offset + done, piece);
+    if (result == 0)
+      done += piece;
+  }
+  if (result == 0 || result == EOPNOTSUPP)
+    return TRUE;
+  set_reserve_error (error, fd, bytes, name, done, result);
+  return FALSE;
+}
+
+gboolean
 mmap_region_reserve_more (MmapRegion * region, guint64 bytes, GError ** error)
 {
   guint64 left = region->size - region->reserved;
   guint64 page = sysconf (_SC_PAGESIZE);
   struct stat st;
+  guint64 end;
   int result;
 
   bytes = bytes < left ? (bytes + page - 1) / page * page : left;
+  end = mmap_region_round_to_huge (region, region->reserved + bytes);
+  bytes = end - region->reserved;
   if (bytes == 0)
     return TRUE;
   /* To reserve would make it longer again, and frames that are gone would read as zeros, with nobody told. */
   if (region->path != NULL && fstat (region->fd, &st) == 0
-      && (guint64) st.st_size < region->size) {
+      && (guint64) st.st_size < region->area_offset + region->size) {
     mmap_region_set_truncated_error (error, region->path);
     return FALSE;
   }
-  result = reserve_piece (region->fd, region->reserved, bytes);
+  mmap_region_make_huge (region, region->reserved, end);
+  result =
+      mmap_region_reserve_piece (region->fd,
+      region->area_offset + region->reserved, bytes);
+  /* It was there already, or will be when it is written. */
+  if (result == EOPNOTSUPP && region->window != NULL)
+    result = 0;
   if (result != 0) {
     set_reserve_error (error, region->fd, region->size,
         mmap_region_get_name (region), region->reserved, result);

@@ -237,8 +237,7 @@ map_existing (int fd, guint64 expected_size, gboolean writable,
   if (!read_checked (fd, expected_size, &header, MMAP_CACHE_LINE_BYTES, &size,
           error))
     return NULL;
-  base = mmap (NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
-      MAP_SHARED, fd, 0);
+  base = mmap_region_map (fd, 0, size, writable);
   if (base == MAP_FAILED) {
     g_set_error (error, MMAP_ERROR,
         errno == ENOMEM ? MMAP_ERROR_NO_RESOURCES : MMAP_ERROR_FILE,
@@ -412,6 +411,70 @@ mmap_region_open_path_writable (const char *path, guint64 expected_size,
 }
 
 MmapRegion *
+mmap_region_open_window (MmapArea * area, guint64 offset, guint64 size,
+    GError ** error)
+{
+  MmapRegionHeader header;
+  MmapRegion *region;
+
+  if (offset < area->slice_bytes || offset % area->slice_bytes != 0
+      || offset > area->size || size > area->size - offset) {
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SIZE,
+        "The offer's region of %" G_GUINT64_FORMAT " bytes at %"
+        G_GUINT64_FORMAT " is not in %s, which has %" G_GSIZE_FORMAT
+        " bytes here", size, offset, area->path, area->size);
+    return NULL;
+  }
+  if (!check_file_size (size, size, error))
+    return NULL;
+  /* A BAR can't be read in another way; once, as others may change it. */
+  memcpy (&header, area->base + offset, MMAP_CACHE_LINE_BYTES);
+  if (!check_header (&header, size, error))
+    return NULL;
+  region = mmap_region_map_window (area, offset, size, FALSE, error);
+  if (!region)
+    return NULL;
+  region->blocks_offset = header.blocks_offset;
+  region->session = header.session;
+  region->region_id = header.region_id;
+  return region;
+}
+
+MmapRegion *
+mmap_region_map_window (MmapArea * area, guint64 offset, guint64 size,
+    gboolean writable, GError ** error)
+{
+  int fd = fcntl (area->fd, F_DUPFD_CLOEXEC, 0);
+  MmapRegion *region;
+  void *base = MAP_FAILED;
+
+  if (fd >= 0)
+    base = mmap_region_map (fd, area->map_offset + offset, size, writable);
+  if (base == MAP_FAILED) {
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "%s can't be mapped, %" G_GUINT64_FORMAT " bytes at %"
+        G_GUINT64_FORMAT ": %s", area->path, size, offset, g_strerror (errno));
+    if (fd >= 0)
+      close (fd);
+    return NULL;
+  }
+  region = g_new0 (MmapRegion, 1);
+  region->ref_count = 1;
+  region->fd = fd;
+  region->size = size;
+  region->writable = writable;
+  region->base = base;
+  region->header = base;
+  region->path = g_strdup (area->path);
+  region->area_offset = offset;
+  /* An opener may read all of a file; nobody looks for holes in one that is not its own. */
+  region->reserved = size;
+  if (!mmap_region_guard (region, error))
+    g_clear_pointer (&region, mmap_region_unref);
+  return region;
+}
+
+MmapRegion *
 mmap_region_ref (MmapRegion * region)
 {
   g_atomic_int_inc (&region->ref_count);
@@ -425,6 +488,7 @@ mmap_region_unref (MmapRegion * region)
     return;
   mmap_guard_free (region->guard);
   munmap (region->base, region->size);
+  g_clear_pointer (&region->window, mmap_window_free);
   if (region->fd >= 0)
     close (region->fd);
   g_free (region->path);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "area-channel.h"
 #include "guard.h"
 #include "protocol.h"
 
@@ -25,12 +26,16 @@ G_BEGIN_DECLS
  * @base: the mapping; the opener's is read-only
  * @header: (type MmapRegionHeader): the same address. An opener reads each word of it once and checks it.
  * @path: (nullable): of a file region; %NULL for a memfd
+ * @area_offset: where it begins in the file that @fd is open on: 0, but for a window of an area
+ * @window: (nullable): the owner's, of an area; freed with the region
  * @guard: (nullable): of a file region, which others may truncate; %NULL for a memfd, which is sealed
+ * @no_huge: huge pages can't be had, or there are none left
+ * @huge_bytes: (atomic): of the region that the owner made huge pages of
  * @reserved: bytes from the start whose memory is there: on the owner's side, what it has reserved so far; on the
  *     opener's, what it has seen to be reserved
  *
  * A mapping of a region, with what was checked about it. Its fields don't change after it was made, so any
- * thread may read them; but @reserved grows: it belongs to the one thread that reserves, or that looks.
+ * thread may read them; but @reserved, @no_huge and @huge_bytes do: they belong to the one thread that reserves, or that looks.
  */
 typedef struct
 {
@@ -45,7 +50,11 @@ typedef struct
   MmapRegionHeader *header;
   char *path;
   MmapGuard *guard;
+  gboolean no_huge;
+  guint64 huge_bytes;
   guint64 reserved;
+  guint64 area_offset;
+  MmapWindow *window;
   guint64 path_device;          /* identity of the file that was made at path, to remove only that */
   guint64 path_inode;
 } MmapRegion;
@@ -68,14 +77,29 @@ MmapRegion *mmap_region_new_file (const char *path, guint64 size,
     guint64 session, guint32 region_id, GError ** error);
 
 /* As mmap_region_new_memfd() and mmap_region_new_file(), but only the first @at_once bytes are reserved (rounded up to pages, the header
- * and a page at least): the rest is for mmap_region_reserve_more(). MMAP_ERROR_NO_SPACE is for the whole as far as it can be known. */
+ * and a page at least; or to a huge page, where that can be had): the rest is for mmap_region_reserve_more(). MMAP_ERROR_NO_SPACE is for the
+ * whole as far as it can be known. @seal_writes: FALSE leaves out the seal against new writable mappings. */
 MmapRegion *mmap_region_begin_memfd (guint64 size, guint64 at_once,
-    guint64 session, guint32 region_id, GError ** error);
+    guint64 session, guint32 region_id, gboolean seal_writes,
+    GError ** error);
 MmapRegion *mmap_region_begin_file (const char *path, guint64 size,
     guint64 at_once, guint64 session, guint32 region_id, GError ** error);
 
-/* Reserves the next @bytes, rounded up to pages, or what is left. Beyond region->reserved nobody may write: where memory is short, that
- * ends in SIGBUS. FALSE with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED: region->reserved is as it was. */
+/* The same in a window of an area, whose size it has.
+ * @window: (transfer full): freed on failure, too */
+MmapRegion *mmap_region_begin_window (MmapWindow * window, guint64 at_once,
+    guint64 session, guint32 region_id, GError ** error);
+
+/* Writes the header anew if it isn't what it was: others can overwrite an area. */
+void mmap_region_restore (MmapRegion * region);
+
+/* Maps, read-only, the region that another process offers in an area: @size bytes at @offset.
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_SIZE (that is no window of @area), or an error of mmap_region_open_fd() */
+MmapRegion *mmap_region_open_window (MmapArea * area, guint64 offset,
+    guint64 size, GError ** error);
+
+/* Reserves the next @bytes, rounded up to pages, or to a whole huge page where those can be had, or what is left. Beyond region->reserved
+ * nobody may write: where memory is short, that ends in SIGBUS. FALSE with MMAP_ERROR_NO_SPACE or MMAP_ERROR_FAILED: region->reserved is as it was. */
 gboolean mmap_region_reserve_more (MmapRegion * region, guint64 bytes,
     GError ** error);
 

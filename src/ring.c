@@ -10,6 +10,9 @@
 
 #include "atomics.h"
 
+/* Of a cache line, in words. */
+#define LINE_WORDS 8
+
 void
 mmap_ring_init (MmapRing * ring, guint64 * head, guint64 * tail,
     void *slots, guint32 n_slots, gsize slot_bytes)
@@ -30,6 +33,34 @@ static guint64 *
 ring_slot (const MmapRing * ring, guint64 index)
 {
   return ring->slots + (index & (ring->n_slots - 1)) * ring->slot_words;
+}
+
+/* Relaxed atomics, not memcpy: a popper may still read a slot for a frame that was taken back; it throws away what it read. Four at a
+ * time: one at a time takes twice as many instructions. */
+static void
+ring_write (guint64 * to, const guint64 * words, guint n)
+{
+  for (; n >= 4; n -= 4, to += 4, words += 4) {
+    mmap_store_relaxed (&to[0], words[0]);
+    mmap_store_relaxed (&to[1], words[1]);
+    mmap_store_relaxed (&to[2], words[2]);
+    mmap_store_relaxed (&to[3], words[3]);
+  }
+  for (; n > 0; n--)
+    mmap_store_relaxed (to++, *words++);
+}
+
+static void
+ring_read (guint64 * words, const guint64 * from, guint n)
+{
+  for (; n >= 4; n -= 4, words += 4, from += 4) {
+    words[0] = mmap_load_relaxed (&from[0]);
+    words[1] = mmap_load_relaxed (&from[1]);
+    words[2] = mmap_load_relaxed (&from[2]);
+    words[3] = mmap_load_relaxed (&from[3]);
+  }
+  for (; n > 0; n--)
+    *words++ = mmap_load_relaxed (from++);
 }
 
 MmapRingResult
@@ -55,25 +86,30 @@ mmap_ring_has_room (MmapRing * ring)
   return mmap_ring_has_room_for (ring, 1);
 }
 
+/* The popper's processor has what it read last time round: the pusher's has to ask for that. */
+static void
+ring_prefetch_for_write (const MmapRing * ring)
+{
+  const guint64 *slot = ring_slot (ring, ring->own);
+  guint32 i;
+
+  for (i = 0; i < ring->slot_words; i += LINE_WORDS)
+    mmap_prefetch_for_write (slot + i);
+}
+
 MmapRingResult
 mmap_ring_push (MmapRing * ring, const void *slot)
 {
-  const guint64 *words = slot;
-  guint64 *to = ring_slot (ring, ring->own);
   MmapRingResult result = mmap_ring_has_room (ring);
-  guint i;
 
   if (result != MMAP_RING_OK)
     return result;
 
-  /* Relaxed atomics, not memcpy: a popper may still read this slot for a frame that was taken back; it throws away
-   * what it read. */
-  for (i = 0; i < ring->slot_words; i++)
-    mmap_store_relaxed (&to[i], words[i]);
-
+  ring_write (ring_slot (ring, ring->own), slot, ring->slot_words);
   ring->own++;
   /* Release: slot and block are written before. Pairs with the acquire in mmap_ring_peek(). */
   mmap_store_release (ring->head, ring->own);
+  ring_prefetch_for_write (ring);
   return MMAP_RING_OK;
 }
 
@@ -141,10 +177,6 @@ ring_taken_back (MmapRing * ring, guint64 tail)
 MmapRingResult
 mmap_ring_peek (MmapRing * ring, void *slot)
 {
-  guint64 *words = slot;
-  guint64 *from;
-  guint i;
-
   if (ring->own == ring->seen) {
     /* Acquire: the slot and the block it describes are read after. Pairs with the release in mmap_ring_push(). */
     guint64 head = mmap_load_acquire (ring->head);
@@ -162,9 +194,7 @@ mmap_ring_peek (MmapRing * ring, void *slot)
       return MMAP_RING_WAIT;
   }
 
-  from = ring_slot (ring, ring->own);
-  for (i = 0; i < ring->slot_words; i++)
-    words[i] = mmap_load_relaxed (&from[i]);
+  ring_read (slot, ring_slot (ring, ring->own), ring->slot_words);
   return MMAP_RING_OK;
 }
 

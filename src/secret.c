@@ -162,7 +162,8 @@ mmap_secret_verify (const MmapSecret * secret,
     return FALSE;
   }
   /* A proof that somebody in between passes on. Of another namespace the kernel tells another pid, or none. */
-  if (proof->pid_namespace != 0 && proof->pid_namespace == get_pid_namespace ()
+  if (peer_pid != MMAP_SECRET_NO_PID && proof->pid_namespace != 0
+      && proof->pid_namespace == get_pid_namespace ()
       && proof->pid != peer_pid) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_ACCESS_TOKEN,
         "The proof of the access token is that of process %u, but process %u "

@@ -88,8 +88,11 @@ void mmap_secret_prove (const MmapSecret * secret,
     const MmapSecretExchange * exchange, MmapSecretRole role,
     MmapSecretProof * proof);
 
+/* Of a connection from another machine. */
+#define MMAP_SECRET_NO_PID G_MAXUINT32
+
 /* Whether the other side, which is @role, knows the token, and is the process at the other end of the connection, as far as that can be known.
- * @peer_pid: of that process, as the kernel says
+ * @peer_pid: of that process, as the kernel says; MMAP_SECRET_NO_PID: it can't say
  * FALSE with MMAP_ERROR_ACCESS_TOKEN. The time that it takes depends on nothing that is secret. */
 gboolean mmap_secret_verify (const MmapSecret * secret,
     const MmapSecretExchange * exchange, MmapSecretRole role,

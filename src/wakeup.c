@@ -54,9 +54,19 @@ mmap_sleeper_check_fd (int fd)
   return epoll_wait (fd, &event, 1, 0) >= 0 || errno == EINTR;
 }
 
+gint64
+mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns)
+{
+  gint64 next = MAX (2 * nap_us, MMAP_POLL_MIN_NS / 1000);
+
+  return CLAMP (next, 1, MAX (interval_ns / 1000, 1));
+}
+
 void
 mmap_sleeper_prepare (MmapSleeper * sleeper)
 {
+  if (!sleeper->word)
+    return;
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
   /* The word is visible before the rings are looked at again. Pairs with the fences before mmap_waker_is_due(). */
@@ -94,6 +104,8 @@ mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled)
 {
   struct epoll_event event;
 
+  if (!sleeper->word)
+    return;
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
   /* Takes the edge. A wake-up that comes late ends the next sleep early. */

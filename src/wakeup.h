@@ -12,9 +12,20 @@
 
 G_BEGIN_DECLS
 
+/* Where nobody can be woken, each side sleeps a while and looks again: a little longer each time, up to an interval. Chosen: the first steps are
+ * what a timer can do; at the default a frame is a millisecond late at most. */
+#define MMAP_POLL_MIN_NS (G_GINT64_CONSTANT (50000))
+#define MMAP_POLL_MAX_NS (G_GINT64_CONSTANT (1000000000))
+#define MMAP_POLL_DEFAULT_NS (G_GINT64_CONSTANT (1000000))
+
+/* @nap_us: the last sleep; 0: there was news since
+ * @interval_ns: the longest
+ * Returns: how long to sleep next, microseconds; to be kept in @nap_us */
+gint64 mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns);
+
 /**
  * MmapSleeper:
- * @word: shared: written by this side; odd: asleep, or about to be
+ * @word: (nullable): %NULL: the other side doesn't wake this one. shared: written by this side; odd: asleep, or about to be
  * @fd: epoll descriptor, from the other side, that becomes readable when it wakes this one; not owned
  * @count: private copy of @word
  */

@@ -21,10 +21,11 @@
 
 static const char *const names[] = {
   "accept", "bind", "connect", "epoll_create1", "epoll_ctl", "eventfd",
-  "fallocate", "fchmod", "fcntl", "flock", "fstat", "fstatfs", "ftruncate",
-  "getrandom", "getsockopt", "linkat", "listen", "madvise", "memfd_create",
-  "mmap", "open", "poll", "pthread_create", "recvmsg", "sendmsg", "socket",
-  "socketpair", "g_try_malloc"
+  "fallocate", "fchmod", "fcntl", "flock", "fstat", "fstatat", "fstatfs",
+  "ftruncate", "getrandom", "getsockopt", "linkat", "listen", "madvise",
+  "memfd_create", "mmap", "open", "openat", "poll", "pread", "pthread_create",
+  "pwrite", "recv", "recvmsg", "send", "sendmsg", "socket", "socketpair",
+  "g_try_malloc", "sodium_malloc"
 };
 
 G_STATIC_ASSERT (G_N_ELEMENTS (names) == N_CALLS);
@@ -108,6 +109,10 @@ INTERCEPT (fchmod, "fchmod", CALL_FCHMOD, int, -1, (int fd, mode_t mode), (fd, m
 INTERCEPT (flock, "flock", CALL_FLOCK, int, -1, (int fd, int operation), (fd, operation))
 INTERCEPT (fstat, "fstat", CALL_FSTAT, int, -1, (int fd, gpointer st), (fd, st))
 INTERCEPT (fstat64, "fstat64", CALL_FSTAT, int, -1, (int fd, gpointer st), (fd, st))
+INTERCEPT (fstatat, "fstatat", CALL_FSTATAT, int, -1,
+    (int directory, const char * path, gpointer st, int flags), (directory, path, st, flags))
+INTERCEPT (fstatat64, "fstatat64", CALL_FSTATAT, int, -1,
+    (int directory, const char * path, gpointer st, int flags), (directory, path, st, flags))
 INTERCEPT (fstatfs, "fstatfs", CALL_FSTATFS, int, -1, (int fd, gpointer fs), (fd, fs))
 INTERCEPT (fstatfs64, "fstatfs64", CALL_FSTATFS, int, -1, (int fd, gpointer fs), (fd, fs))
 INTERCEPT (ftruncate, "ftruncate", CALL_FTRUNCATE, int, -1, (int fd, off_t size), (fd, size))
@@ -133,17 +138,30 @@ INTERCEPT (poll, "poll", CALL_POLL, int, -1,
 INTERCEPT (ppoll, "ppoll", CALL_POLL, int, -1,
     (struct pollfd * fds, nfds_t n_fds, const struct timespec * timeout, const sigset_t * mask),
     (fds, n_fds, timeout, mask))
+INTERCEPT (pread, "pread", CALL_PREAD, ssize_t, -1,
+    (int fd, gpointer bytes, size_t size, off_t offset), (fd, bytes, size, offset))
+INTERCEPT (pread64, "pread64", CALL_PREAD, ssize_t, -1,
+    (int fd, gpointer bytes, size_t size, off_t offset), (fd, bytes, size, offset))
 INTERCEPT (pthread_create, "pthread_create", CALL_PTHREAD_CREATE, int, fault,
     (pthread_t * thread, const pthread_attr_t * attributes, gpointer (*function) (gpointer), gpointer data),
     (thread, attributes, function, data))
+INTERCEPT (pwrite, "pwrite", CALL_PWRITE, ssize_t, -1,
+    (int fd, gconstpointer bytes, size_t size, off_t offset), (fd, bytes, size, offset))
+INTERCEPT (pwrite64, "pwrite64", CALL_PWRITE, ssize_t, -1,
+    (int fd, gconstpointer bytes, size_t size, off_t offset), (fd, bytes, size, offset))
+INTERCEPT (recv, "recv", CALL_RECV, ssize_t, -1,
+    (int fd, gpointer bytes, size_t size, int flags), (fd, bytes, size, flags))
 INTERCEPT (recvmsg, "recvmsg", CALL_RECVMSG, ssize_t, -1,
     (int fd, struct msghdr * message, int flags), (fd, message, flags))
+INTERCEPT (send, "send", CALL_SEND, ssize_t, -1,
+    (int fd, gconstpointer bytes, size_t size, int flags), (fd, bytes, size, flags))
 INTERCEPT (sendmsg, "sendmsg", CALL_SENDMSG, ssize_t, -1,
     (int fd, const struct msghdr * message, int flags), (fd, message, flags))
 INTERCEPT (socket, "socket", CALL_SOCKET, int, -1, (int domain, int type, int protocol), (domain, type, protocol))
 INTERCEPT (socketpair, "socketpair", CALL_SOCKETPAIR, int, -1,
     (int domain, int type, int protocol, int * fds), (domain, type, protocol, fds))
 
+INTERCEPT (sodium_malloc, "sodium_malloc", CALL_SODIUM_MALLOC, gpointer, NULL, (size_t size), (size))
 INTERCEPT (g_try_malloc, "g_try_malloc", CALL_TRY_MALLOC, gpointer, NULL, (gsize size), (size))
 
 /* With an argument that may be there or not. */
@@ -167,4 +185,8 @@ INTERCEPT_VARIADIC (fcntl, "fcntl", CALL_FCNTL, (int fd, int command, ...), comm
 INTERCEPT_VARIADIC (fcntl64, "fcntl64", CALL_FCNTL, (int fd, int command, ...), command, long, (fd, command, value))
 INTERCEPT_VARIADIC (open, "open", CALL_OPEN, (const char * path, int flags, ...), flags, int, (path, flags, value))
 INTERCEPT_VARIADIC (open64, "open64", CALL_OPEN, (const char * path, int flags, ...), flags, int, (path, flags, value))
+INTERCEPT_VARIADIC (openat, "openat", CALL_OPENAT, (int directory, const char * path, int flags, ...), flags, int,
+    (directory, path, flags, value))
+INTERCEPT_VARIADIC (openat64, "openat64", CALL_OPENAT, (int directory, const char * path, int flags, ...), flags, int,
+    (directory, path, flags, value))
 /* *INDENT-ON* */

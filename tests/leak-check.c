@@ -10,6 +10,7 @@
 #include "protocol.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -131,6 +132,14 @@ do_nothing (gpointer data)
   return NULL;
 }
 #endif
+
+guint
+leak_check_get_times (void)
+{
+  const char *times = g_getenv ("MMAP_TEST_TIMES");
+
+  return times ? MAX (1, atoi (times)) : 1;
+}
 
 void
 leak_check_begin (LeakCheck * check)

@@ -32,7 +32,10 @@ void leak_check_end (LeakCheck * check);
 /* As g_test_add_func(), with a leak check around @function. */
 void leak_check_add_test (const char *test_path, GTestFunc function);
 
-#define LEAK_CHECK_WAIT_US (10 * G_USEC_PER_SEC)
+/* Times as long as usual that everything may take: MMAP_TEST_TIMES, or 1. */
+guint leak_check_get_times (void);
+
+#define LEAK_CHECK_WAIT_US (10 * G_USEC_PER_SEC * leak_check_get_times ())
 
 /* Returns: (transfer full): a path in /dev/shm that only this process, and those that it forks later, use: other tests run
  * at the same time. leak_check_end() looks at these, and at regions made by this process whatever their name. */

@@ -478,7 +478,8 @@ raw_expect_refusal (RawConsumer * raw, MmapError code, const char *reason)
   mmap_message_get_refusal (&message, &error);
   check_error (&error, code, reason);
   mmap_message_clear (&message);
-  /* Then it closes. */
+  /* Then it closes: at once, or, if anything is held, when this side does. */
+  g_socket_shutdown (raw->socket, FALSE, TRUE, NULL);
   g_assert_false (raw_receive (raw->socket, &message));
 }
 

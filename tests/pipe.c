@@ -12,7 +12,6 @@
 
 #include <gst/allocators/allocators.h>
 #include <gst/video/video.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -320,9 +319,7 @@ pipe_socket_path (void)
 guint
 pipe_rounds (guint n)
 {
-  const char *times = g_getenv ("MMAP_TEST_TIMES");
-
-  return times ? n / MAX (1, atoi (times)) : n;
+  return n / leak_check_get_times ();
 }
 
 /* What GStreamer and GLib make once and keep is there before the first leak check. */

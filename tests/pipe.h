@@ -5,12 +5,14 @@
  */
 #pragma once
 
+#include "leak-check.h"
+
 #include <gst/gst.h>
 
 G_BEGIN_DECLS
 
 /* A wait that takes longer than this has hung. */
-#define PIPE_TIMEOUT (60 * GST_SECOND)
+#define PIPE_TIMEOUT (60 * GST_SECOND * leak_check_get_times ())
 
 /**
  * PipeFrame:

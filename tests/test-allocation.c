@@ -99,7 +99,7 @@ static void
 wait_until_met (Downstream * downstream, guint n)
 {
   Pipe *pipe = downstream->pipe;
-  gint64 end = g_get_monotonic_time () + 10 * G_USEC_PER_SEC;
+  gint64 end = g_get_monotonic_time () + GST_TIME_AS_USECONDS (PIPE_TIMEOUT);
 
   g_mutex_lock (&pipe->lock);
   while (downstream->n_met < n)
@@ -206,7 +206,7 @@ test_default_layout (void)
   Downstream padded = {.video_meta = TRUE }, plain = {.video_meta = FALSE };
   g_autofree char *path = pipe_socket_path ();
   Pipe *producer = pipe_new ("videotestsrc ! " CAPS " ! mmapsink name=sink "
-      "socket-path=%s", path);
+      "socket-path=%s size=16000000", path);
   guint64 copied;
 
   gst_mmap_needs_init (&padded.needs);
@@ -267,6 +267,27 @@ test_hostile_needs (void)
   g_rand_free (rand);
 }
 
+/* Upstream may still ask when only the sink was stopped. */
+static void
+test_stopped (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc ! " CAPS " ! mmapsink name=sink "
+      "socket-path=%s wait-for-connection=false", path);
+  GstElement *sink = pipe_get (producer, "sink");
+  GstPad *pad = gst_element_get_static_pad (sink, "sink");
+  g_autoptr (GstCaps) caps = gst_caps_from_string (CAPS);
+  GstQuery *query = gst_query_new_allocation (caps, TRUE);
+
+  pipe_set_state (producer, GST_STATE_PLAYING);
+  gst_element_set_locked_state (sink, TRUE);
+  gst_element_set_state (sink, GST_STATE_NULL);
+  g_assert_false (gst_pad_query (pad, query));
+  gst_query_unref (query);
+  gst_object_unref (pad);
+  pipe_free (producer);
+}
+
 static void
 add_tests (void)
 {
@@ -276,6 +297,7 @@ add_tests (void)
   leak_check_add_test ("/allocation/two", test_two);
   leak_check_add_test ("/allocation/default-layout", test_default_layout);
   leak_check_add_test ("/allocation/hostile-needs", test_hostile_needs);
+  leak_check_add_test ("/allocation/stopped", test_stopped);
 }
 
 int

@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Run by `meson test`. Those that break the rules are in test-consumer-hostile.c.
+ * Run by `meson test`. Those that break the rules are in test-consumer-hostile.c and -link.c.
  */
 #include "consumer-private.h"
 #include "leak-check.h"
@@ -134,6 +134,59 @@ test_should_copy (void)
   for (i = 0; i < 5; i++)
     if (i != 2)
       release_item (&items[i]);
+  mmap_consumer_free (consumer);
+  end_producer (producer);
+}
+
+/* Of small frames, as of a stream that is encoded, so many may be kept that a large one has room. */
+static void
+test_copies_small_frames (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapConsumer *consumer = make_consumer (address);
+  guint64 capacity = mmap_producer_get_capacity (producer);
+  guint64 large = capacity / 8 * 5, small = capacity / 64;
+  MmapItem items[64], item;
+  gboolean copies = FALSE;
+  guint i, kept = 0;
+
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  publish_frame (producer, 0, large);
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  release_item (&item);
+  while (!copies) {
+    MmapItem pair[2];
+
+    publish_frame (producer, 1, small);
+    publish_frame (producer, 2, small);
+    for (i = 0; i < 2; i++)
+      next_item (consumer, &pair[i], MMAP_NEXT_FRAME);
+    for (i = 0; i < 2; i++) {
+      copies = copies || pair[i].should_copy;
+      if (pair[i].should_copy)
+        release_item (&pair[i]);
+      else
+        items[kept++] = pair[i];
+    }
+  }
+  /* That there is a later one is no excuse. */
+  publish_frame (producer, 1, small);
+  publish_frame (producer, 2, small);
+  for (i = 0; i < 2; i++)
+    next_item (consumer, &items[kept + i], MMAP_NEXT_FRAME);
+  for (i = 0; i < 2; i++) {
+    g_assert_true (items[kept + i].should_copy);
+    release_item (&items[kept + i]);
+  }
+  /* Less than half is held. */
+  g_assert_cmpuint (kept, >, 16);
+  g_assert_cmpuint (kept, <, 30);
+  publish_frame (producer, 99, large);
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  g_assert_true (item.should_copy);
+  release_item (&item);
+  while (kept > 0)
+    release_item (&items[--kept]);
   mmap_consumer_free (consumer);
   end_producer (producer);
 }
@@ -394,7 +447,7 @@ test_frames_outlive (void)
   next_item (consumer, &item, MMAP_NEXT_EVENT);
   mmap_consumer_free (consumer);
   wait_for_links (producer, 0);
-  g_assert_cmpuint (mmap_producer_get_held (producer), ==, 0);
+  g_assert_cmpuint (mmap_producer_get_held (producer), ==, 3);
   for (i = 0; i < 3; i++)
     check_frame (&items[i], i);
   g_assert_cmpmem (item.data, item.descriptor.size, "caps", 4);
@@ -772,6 +825,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer/errors", test_errors);
   leak_check_add_test ("/consumer/stats", test_stats);
   leak_check_add_test ("/consumer/should-copy", test_should_copy);
+  leak_check_add_test ("/consumer/copies-small-frames",
+      test_copies_small_frames);
   leak_check_add_test ("/consumer/cancel", test_cancel);
   leak_check_add_test ("/consumer/cancel-silence", test_cancel_silence);
   leak_check_add_test ("/consumer/started-first", test_started_first);

@@ -527,7 +527,8 @@ check_producer_stopped (const char *options)
   g_assert_cmpuint (pipe_get_stat (consumer, "src", "links"), ==, 1);
   child_stop (producer);
   child_end (producer, SIGKILL);
-  expect_disconnected (consumer, strstr (options, "error") ? "error" : "wait");
+  expect_disconnected (consumer, strstr (options, "error") ? "error" :
+      strstr (options, "eos") ? "eos" : "wait");
   pipe_free (consumer);
 }
 
@@ -536,6 +537,7 @@ static void
 test_producer_stopped (void)
 {
   check_producer_stopped ("on-disconnect=error reconnect-timeout=0");
+  check_producer_stopped ("on-disconnect=eos");
   check_producer_stopped ("");
 }
 
@@ -606,6 +608,48 @@ test_consumer_stopped (void)
   pipe_wait_uint (producer, "sink", "num-clients", 0);
   g_assert_cmpuint (pipe_get_stat (producer, "sink", "links"), ==, 2);
   pipe_free (producer);
+}
+
+/* With a leaky-type nobody waits for one that stands still; when it goes on, it is served again, through the same link. */
+static void
+check_consumer_stopped_leaky (const char *leaky_type)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc ! " VIDEO " ! mmapsink name=sink "
+      "socket-path=%s sync=false max-buffers=3 leaky-type=%s", path,
+      leaky_type);
+  Child *consumer = child_new ("mmapsrc socket-path=%s ! fakesink sync=false",
+      path);
+  guint64 drops;
+
+  pipe_play (producer);
+  pipe_wait_uint (producer, "sink", "num-clients", 1);
+  wait_stat (producer, "frames", 10);
+  child_stop (consumer);
+  drops = pipe_get_stat (producer, "sink", "link-drops");
+  wait_stat (producer, "frames", 1000);
+  /* It holds three, and may have been about to read others. */
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "link-drops"), >=,
+      drops + 900);
+  pipe_wait_uint (producer, "sink", "num-clients", 1);
+  child_continue (consumer);
+  /* Of many frames in turn none is dropped only if it takes them. */
+  do {
+    drops = pipe_get_stat (producer, "sink", "link-drops");
+    wait_stat (producer, "frames", 1);
+  } while (pipe_get_stat (producer, "sink", "link-drops") != drops);
+  g_assert_cmpuint (pipe_get_stat (producer, "sink", "links"), ==, 1);
+  child_stop (consumer);
+  child_end (consumer, SIGKILL);
+  pipe_wait_uint (producer, "sink", "num-clients", 0);
+  pipe_free (producer);
+}
+
+static void
+test_consumer_stopped_leaky (void)
+{
+  check_consumer_stopped_leaky ("upstream");
+  check_consumer_stopped_leaky ("downstream");
 }
 
 /* What a sink in this process may be sent: what the child accepts, once it has said HELLO. */
@@ -805,6 +849,8 @@ add_tests (void)
   leak_check_add_test ("/disconnect/producer-stopped-in-handshake",
       test_producer_stopped_in_handshake);
   leak_check_add_test ("/disconnect/consumer-stopped", test_consumer_stopped);
+  leak_check_add_test ("/disconnect/consumer-stopped-leaky",
+      test_consumer_stopped_leaky);
   leak_check_add_test ("/disconnect/consumer-in-handshake",
       test_consumer_in_handshake);
   leak_check_add_test ("/disconnect/timeout", test_timeout);

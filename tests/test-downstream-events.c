@@ -46,6 +46,19 @@ make_toc (const char *uid)
 }
 
 static GstEvent *
+make_collection (void)
+{
+  GstStreamCollection *collection = gst_stream_collection_new ("up");
+  GstEvent *event;
+
+  gst_stream_collection_add_stream (collection, gst_stream_new ("up/1", NULL,
+          GST_STREAM_TYPE_AUDIO, GST_STREAM_FLAG_NONE));
+  event = gst_event_new_stream_collection (collection);
+  gst_object_unref (collection);
+  return event;
+}
+
+static GstEvent *
 make_protection (void)
 {
   GstBuffer *data = gst_buffer_new_memdup ("key", 3);
@@ -74,6 +87,7 @@ push_all (Harness * producer)
   harness_push_event (producer, make_tag (GST_TAG_SCOPE_STREAM, "stream"));
   harness_push_event (producer, make_tag (GST_TAG_SCOPE_GLOBAL, "global"));
   harness_push_frame (producer, 1);
+  harness_push_event (producer, make_collection ());
   harness_push_event (producer, make_toc ("one"));
   harness_push_event (producer, make_protection ());
   harness_push_event (producer, gst_event_new_gap (2 * GST_SECOND, 1));
@@ -231,6 +245,62 @@ test_out_of_band (void)
   traffic_free (after);
 }
 
+/* Queries that upstream makes in order with the frames: mmapsink answers them itself, at once, whatever consumers hold. */
+static void
+test_serialised_queries (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Harness *producer = harness_new (path, NULL);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! fakesink "
+      "name=out sync=false", path);
+  GstQuery *drain = gst_query_new_drain ();
+  GstQuery *custom = gst_query_new_custom (GST_QUERY_CUSTOM,
+      gst_structure_new_empty ("x-question"));
+
+  harness_start (producer, HARNESS_CAPS);
+  gst_element_set_state (consumer->pipeline, GST_STATE_PAUSED);
+  harness_push_frame (producer, 0);
+  harness_push_frame (producer, 1);
+  g_assert_true (gst_pad_peer_query (producer->harness->srcpad, drain));
+  g_assert_false (gst_pad_peer_query (producer->harness->srcpad, custom));
+  gst_query_unref (drain);
+  gst_query_unref (custom);
+  pipe_free (consumer);
+  harness_free (producer);
+}
+
+/* An event that carries a message for the application is for that of the producer. */
+static void
+test_message (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Harness *producer = harness_new (path, NULL);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s is-live=false ! fakesink "
+      "name=out sync=false", path);
+  Traffic *after = traffic_new (pipe_get (consumer, "out"), "sink");
+  GstMessage *message = gst_message_new_application (NULL,
+      gst_structure_new_empty ("x-message")), *posted;
+  GstBus *bus = gst_bus_new ();
+
+  gst_element_set_bus (producer->sink, bus);
+  harness_start (producer, HARNESS_CAPS);
+  pipe_play (consumer);
+  harness_push_frame (producer, 0);
+  harness_push_event (producer, gst_event_new_sink_message ("x", message));
+  harness_push_frame (producer, 1);
+  pipe_wait_frames (consumer, 2);
+  posted = gst_bus_pop_filtered (bus, GST_MESSAGE_APPLICATION);
+  g_assert_true (posted == message);
+  g_assert_cmpuint (traffic_count (after, GST_EVENT_SINK_MESSAGE), ==, 0);
+  gst_message_unref (posted);
+  gst_message_unref (message);
+  gst_element_set_bus (producer->sink, NULL);
+  gst_object_unref (bus);
+  pipe_free (consumer);
+  harness_free (producer);
+  traffic_free (after);
+}
+
 static void
 add_tests (void)
 {
@@ -238,6 +308,9 @@ add_tests (void)
   leak_check_add_test ("/downstream/late-consumer", test_late_consumer);
   leak_check_add_test ("/downstream/relink", test_relink);
   leak_check_add_test ("/downstream/out-of-band", test_out_of_band);
+  leak_check_add_test ("/downstream/serialised-queries",
+      test_serialised_queries);
+  leak_check_add_test ("/downstream/message", test_message);
 }
 
 int

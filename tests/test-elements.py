@@ -154,7 +154,7 @@ class ElementTest:
 class Sink(ElementTest, unittest.TestCase):
     name = "mmapsink"
     # GstBaseSink starts on the way to READY.
-    read_at_start = ("socket-path", "file", "token-bytes", "mode", "group", "access-token", "access-token-file")
+    read_at_start = ("socket-path", "file", "channel", "token-bytes", "mode", "group", "access-token", "access-token-file")
 
 
 class Source(ElementTest, unittest.TestCase):

@@ -76,6 +76,35 @@ make_stream_start (void)
   return event;
 }
 
+/* @id: of one that has caps and tags; %NULL: a name is made up, and there are none */
+static GstStream *
+make_stream (const char *id)
+{
+  GstCaps *caps = id ? gst_caps_from_string ("audio/mpeg, layer=[1,3]") : NULL;
+  GstStream *stream = gst_stream_new (id, caps, GST_STREAM_TYPE_AUDIO,
+      GST_STREAM_FLAG_SELECT);
+  GstTagList *tags = gst_tag_list_new (GST_TAG_LANGUAGE_CODE, "de", NULL);
+
+  if (id)
+    gst_stream_set_tags (stream, tags);
+  gst_clear_caps (&caps);
+  gst_tag_list_unref (tags);
+  return stream;
+}
+
+static GstEvent *
+make_collection (void)
+{
+  GstStreamCollection *collection = gst_stream_collection_new ("up");
+  GstEvent *event;
+
+  gst_stream_collection_add_stream (collection, make_stream ("up/1"));
+  gst_stream_collection_add_stream (collection, make_stream (NULL));
+  event = gst_event_new_stream_collection (collection);
+  gst_object_unref (collection);
+  return event;
+}
+
 static GstEvent *
 make_gap (void)
 {
@@ -196,7 +225,6 @@ test_round_trips (void)
   assert_crosses (gst_event_new_step (GST_FORMAT_BUFFERS, G_MAXUINT64, 2.0,
           TRUE, FALSE));
   assert_crosses (gst_event_new_latency (7));
-  assert_crosses (gst_event_new_reconfigure ());
   assert_crosses (gst_event_new_toc_select ("uid"));
   assert_crosses (gst_event_new_navigation (make_structure ()));
   assert_crosses (make_custom (GST_EVENT_CUSTOM_UPSTREAM));
@@ -306,6 +334,58 @@ test_toc (void)
   g_assert_cmpint (start, ==, -1);
   g_assert_cmpint (stop, ==, -1);
   gst_toc_unref (toc);
+}
+
+static void
+assert_same_stream (GstStream * one, GstStream * two)
+{
+  GstCaps *caps[2] = { gst_stream_get_caps (one), gst_stream_get_caps (two) };
+  GstTagList *tags[2] =
+      { gst_stream_get_tags (one), gst_stream_get_tags (two) };
+  guint i;
+
+  g_assert_cmpstr (gst_stream_get_stream_id (one), ==,
+      gst_stream_get_stream_id (two));
+  g_assert_cmpint (gst_stream_get_stream_type (one), ==,
+      gst_stream_get_stream_type (two));
+  g_assert_cmpint (gst_stream_get_stream_flags (one), ==,
+      gst_stream_get_stream_flags (two));
+  g_assert_true (caps[0] ? caps[1] && gst_caps_is_equal (caps[0], caps[1]) :
+      !caps[1]);
+  g_assert_true (tags[0] ? tags[1] && gst_tag_list_is_equal (tags[0], tags[1]) :
+      !tags[1]);
+  for (i = 0; i < 2; i++) {
+    gst_clear_caps (&caps[i]);
+    gst_clear_tag_list (&tags[i]);
+  }
+}
+
+static void
+test_streams (void)
+{
+  g_autoptr (GstEvent) event = make_collection ();
+  g_autoptr (GstEvent) back = cross (gst_event_ref (event));
+  g_autoptr (GstEvent) start = make_stream_start ();
+  g_autoptr (GstEvent) start_back = NULL;
+  GstStreamCollection *one, *two;
+  GstStream *stream = make_stream ("up/1"), *stream_back;
+  guint i;
+
+  gst_event_parse_stream_collection (event, &one);
+  gst_event_parse_stream_collection (back, &two);
+  g_assert_cmpstr (gst_stream_collection_get_upstream_id (two), ==, "up");
+  g_assert_cmpuint (gst_stream_collection_get_size (two), ==, 2);
+  for (i = 0; i < 2; i++)
+    assert_same_stream (gst_stream_collection_get_stream (one, i),
+        gst_stream_collection_get_stream (two, i));
+  gst_event_set_stream (start, stream);
+  start_back = cross (gst_event_ref (start));
+  gst_event_parse_stream (start_back, &stream_back);
+  assert_same_stream (stream, stream_back);
+  gst_object_unref (stream_back);
+  gst_object_unref (stream);
+  gst_object_unref (one);
+  gst_object_unref (two);
 }
 
 static void
@@ -439,6 +519,11 @@ test_refused (void)
     {GST_EVENT_CAPS, "@a{sv} {}"},
     {GST_EVENT_STREAM_START, "@a{sv} {}"},
     {GST_EVENT_STREAM_START, "{'stream-id': <5>}"},
+    {GST_EVENT_STREAM_COLLECTION, "@a{sv} {}"},
+    {GST_EVENT_STREAM_COLLECTION, "{'streams': <5>}"},
+    {GST_EVENT_STREAM_COLLECTION,
+        "{'streams': <[('id', uint32 2, uint32 0, '{', '')]>}"},
+    {GST_EVENT_RECONFIGURE, "@a{sv} {}"},
     {GST_EVENT_STREAM_GROUP_DONE, "@a{sv} {}"},
     {GST_EVENT_STREAM_GROUP_DONE, "{'group-id': <uint32 0>}"},
     {GST_EVENT_TAG, "@a{sv} {}"},
@@ -705,6 +790,7 @@ make_all (void)
   g_ptr_array_add (all, make_stream_start ());
   g_ptr_array_add (all, gst_event_new_stream_group_done (9));
   g_ptr_array_add (all, gst_event_new_segment_done (GST_FORMAT_TIME, 5));
+  g_ptr_array_add (all, make_collection ());
   g_ptr_array_add (all, make_gap ());
   g_ptr_array_add (all, gst_event_new_instant_rate_change (2.0, 0));
   g_ptr_array_add (all, make_seek ());
@@ -783,6 +869,7 @@ add_tests (void)
   leak_check_add_test ("/event-dict/cover", test_cover);
   leak_check_add_test ("/event-dict/empty-tags", test_empty_tags);
   leak_check_add_test ("/event-dict/toc", test_toc);
+  leak_check_add_test ("/event-dict/streams", test_streams);
   leak_check_add_test ("/event-dict/protection", test_protection);
   leak_check_add_test ("/event-dict/key-unit-shift", test_key_unit_shift);
   leak_check_add_test ("/event-dict/unwritable-field", test_unwritable_field);

@@ -5,7 +5,8 @@
  *
  * G_DEBUG=fatal-warnings ends the program if something is handed on that GStreamer takes for a bug of its caller.
  */
-#include "gstmmapevent.h"
+#include "gstmmaptext.h"
+#include "gstmmapsegment.h"
 #include "leak-check.h"
 #include "pipe.h"
 

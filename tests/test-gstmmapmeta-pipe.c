@@ -558,6 +558,36 @@ test_hostile (void)
   g_variant_unref (metas);
 }
 
+/* What is known of the brightness of a picture is in its caps, and changes with them. */
+static void
+test_hdr (void)
+{
+#define HDR "video/x-raw,format=P010_10LE,width=64,height=48," \
+    "framerate=25/1,colorimetry=bt2100-pq," \
+    "mastering-display-info=34000:16000:13250:34500:7500:3000:15635:16450:" \
+    "10000000:1,content-light-level=(string)"
+  static const char *const stages[] = { HDR "1000:400", HDR "4000:300" };
+  guint i;
+  Scene scene;
+
+  scene_begin (&scene, stages[0], MB);
+  for (i = 0; i < 2; i++) {
+    g_autoptr (GstCaps) sent = gst_caps_from_string (stages[i]);
+    g_autoptr (GstCaps) caps = NULL;
+    GstVideoMasteringDisplayInfo display;
+    GstVideoContentLightLevel light;
+
+    gst_harness_set_src_caps_str (scene.harness, stages[i]);
+    scene_send (&scene, gst_harness_create_buffer (scene.harness, 64 * 48 * 3));
+    caps = gst_caps_from_string (pipe_get_frame (scene.consumer, i)->caps);
+    g_assert_true (gst_caps_is_equal (caps, sent));
+    g_assert_true (gst_video_mastering_display_info_from_caps (&display, caps));
+    g_assert_true (gst_video_content_light_level_from_caps (&light, caps));
+    g_assert_cmpuint (light.max_content_light_level, ==, i ? 4000 : 1000);
+  }
+  scene_end (&scene);
+}
+
 static void
 add_tests (void)
 {
@@ -574,6 +604,7 @@ add_tests (void)
       test_copied_to_default_layout);
   leak_check_add_test ("/meta-pipe/everybody-keeps-frames",
       test_everybody_keeps_frames);
+  leak_check_add_test ("/meta-pipe/hdr", test_hdr);
   leak_check_add_test ("/meta-pipe/hostile", test_hostile);
 }
 

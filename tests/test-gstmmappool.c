@@ -732,6 +732,41 @@ test_limit (void)
   fixture_clear (&fixture);
 }
 
+static gint n_signals;          /* atomic */
+
+/* Of the linker: what the pool calls. */
+void __real_g_cond_signal (GCond * cond);
+__attribute__((visibility ("default")))
+     void
+     __wrap_g_cond_signal (GCond * cond);
+
+     void
+     __wrap_g_cond_signal (GCond * cond)
+{
+  g_atomic_int_inc (&n_signals);
+  __real_g_cond_signal (cond);
+}
+
+/* To signal is a system call, even if nobody waits: not for each frame. */
+static void
+test_no_signals (void)
+{
+  Fixture fixture;
+  guint i;
+
+  start_with_limit (&fixture);
+  g_atomic_int_set (&n_signals, 0);
+  for (i = 0; i < 10; i++) {
+    GstBuffer *buffer = acquire (&fixture);
+
+    if (i % 2)
+      gst_mmap_pool_hand_over (buffer);
+    gst_buffer_unref (buffer);
+  }
+  g_assert_cmpint (g_atomic_int_get (&n_signals), ==, 0);
+  fixture_clear (&fixture);
+}
+
 /* Upstream itself has them all: nobody can give one back. */
 static void
 test_upstream_has_all (void)
@@ -894,6 +929,7 @@ add_tests (void)
   leak_check_add_test ("/pool/closing-ends-a-wait", test_closing_ends_a_wait);
   leak_check_add_test ("/pool/first-memory", test_first_memory);
   leak_check_add_test ("/pool/limit", test_limit);
+  leak_check_add_test ("/pool/no-signals", test_no_signals);
   leak_check_add_test ("/pool/upstream-has-all", test_upstream_has_all);
   leak_check_add_test ("/pool/outlives-producer", test_outlives_producer);
   leak_check_add_test ("/pool/late-release", test_late_release);

@@ -540,6 +540,7 @@ test_file_region (void)
   g_autoptr (GstCaps) caps = NULL;
   GstStructure *structure;
   struct stat st;
+  guint token_bytes, offered_bytes;
   guint64 size;
 
   pipe_play (producer);
@@ -554,10 +555,15 @@ test_file_region (void)
   g_assert_cmpstr (gst_structure_get_string (structure, "file"), ==, file);
   g_assert_true (gst_structure_get_uint64 (structure, "size", &size));
   g_assert_cmpuint (size, ==, st.st_size);
+  g_assert_true (gst_structure_get_uint (structure, "token-bytes",
+          &token_bytes));
   g_clear_pointer (&caps, gst_caps_unref);
   g_object_get (pipe_get (producer, "sink"), "capabilities", &caps, NULL);
-  g_assert_cmpstr (gst_structure_get_string (gst_caps_get_structure (caps, 0),
-          "file"), ==, file);
+  structure = gst_caps_get_structure (caps, 0);
+  g_assert_cmpstr (gst_structure_get_string (structure, "file"), ==, file);
+  g_assert_true (gst_structure_get_uint (structure, "token-bytes",
+          &offered_bytes));
+  g_assert_cmpuint (token_bytes, ==, offered_bytes);
   pipe_free (producer);
   pipe_free (consumer);
   assert_gone (path);

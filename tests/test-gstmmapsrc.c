@@ -5,10 +5,14 @@
  */
 #include "leak-check.h"
 #include "pipe.h"
+#include "protocol.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +51,152 @@ test_buffers_outlive_everything (void)
     g_assert_cmpstr (hash, ==, g_ptr_array_index (hashes, i));
   }
   gst_caps_unref (caps);
+}
+
+static void
+overwrite_with (const char *file, guint8 byte)
+{
+  int fd = open (file, O_RDWR | O_CLOEXEC);
+  struct stat st;
+  void *memory;
+
+  g_assert_cmpint (fstat (fd, &st), ==, 0);
+  memory = mmap (NULL, st.st_size, PROT_WRITE, MAP_SHARED, fd, 0);
+  g_assert_true (memory != MAP_FAILED);
+  close (fd);
+  memset ((guint8 *) memory + sizeof (MmapRegionHeader), byte,
+      st.st_size - sizeof (MmapRegionHeader));
+  munmap (memory, st.st_size);
+}
+
+static void
+overwrite (const char *file)
+{
+  overwrite_with (file, 0x55);
+}
+
+/* Nobody can change what was copied out. */
+static void
+test_untrusted (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  g_autofree char *file = leak_check_path ("untrusted");
+  Pipe *producer = pipe_new ("videotestsrc num-buffers=5 pattern=snow ! " SMALL
+      " ! mmapsink socket-path=%s file=%s sync=false name=sink", path, file);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s name=src untrusted=true ! "
+      "fakesink name=out sync=false", path);
+  GstCaps *caps;
+  guint i;
+
+  consumer->hold = TRUE;
+  pipe_play (producer);
+  pipe_play (consumer);
+  pipe_wait_frames (consumer, 5);
+  overwrite (file);
+  g_assert_cmpuint (pipe_get_stat (consumer, "src", "copied"), ==, 5);
+  g_assert_cmpuint (pipe_get_stat (consumer, "src", "held"), ==, 0);
+  caps = gst_caps_from_string (pipe_get_frame (consumer, 0)->caps);
+  for (i = 0; i < 5; i++) {
+    const PipeFrame *frame = pipe_get_frame (consumer, i);
+    g_autofree char *hash = pipe_hash (g_ptr_array_index (consumer->held, i),
+        caps);
+
+    g_assert_false (frame->is_fd);
+    g_assert_cmpstr (hash, ==, frame->pixels);
+  }
+  gst_caps_unref (caps);
+  pipe_free (consumer);
+  pipe_free (producer);
+}
+
+/* Writes all over the frames until it is told to stop. */
+typedef struct
+{
+  char *file;
+  GThread *thread;
+  gint stop;
+} Scribbler;
+
+static gpointer
+scribble (gpointer data)
+{
+  Scribbler *self = data;
+
+  while (!g_atomic_int_get (&self->stop))
+    overwrite_with (self->file, g_random_int ());
+  return NULL;
+}
+
+static void
+scribbler_start (Scribbler * self, char *file)
+{
+  self->file = file;
+  self->stop = FALSE;
+  self->thread = g_thread_new ("scribbler", scribble, self);
+}
+
+static void
+scribbler_stop (Scribbler * self)
+{
+  g_atomic_int_set (&self->stop, TRUE);
+  g_thread_join (self->thread);
+}
+
+/* How many of the frames that are held are not what they were when they came. */
+static guint
+count_changed (Pipe * consumer)
+{
+  GstCaps *caps = gst_caps_from_string (pipe_get_frame (consumer, 0)->caps);
+  guint i, n = 0;
+
+  g_mutex_lock (&consumer->lock);
+  for (i = 0; i < consumer->held->len; i++) {
+    const PipeFrame *frame = g_ptr_array_index (consumer->frames, i);
+    g_autofree char *hash = pipe_hash (g_ptr_array_index (consumer->held, i),
+        caps);
+
+    n += strcmp (hash, frame->pixels) != 0;
+  }
+  g_mutex_unlock (&consumer->lock);
+  gst_caps_unref (caps);
+  return n;
+}
+
+/* While somebody writes there at any instant: what was handed out stays as it is. So that this says something, it is also seen that it
+ * changes where it may. */
+static void
+check_held (gboolean untrusted, guint frames)
+{
+  g_autofree char *path = pipe_socket_path ();
+  g_autofree char *file = leak_check_path ("scribbled");
+  Pipe *producer = pipe_new ("videotestsrc is-live=true ! video/x-raw,"
+      "framerate=200/1,width=64,height=64 ! mmapsink socket-path=%s file=%s",
+      path, file);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s name=src untrusted=%s ! "
+      "fakesink name=out sync=false", path, untrusted ? "true" : "false");
+  Scribbler scribbler;
+
+  consumer->hold = TRUE;
+  pipe_play (producer);
+  pipe_play (consumer);
+  /* Caps and segment were taken. */
+  pipe_wait_frames (consumer, 1);
+  scribbler_start (&scribbler, file);
+  pipe_wait_frames (consumer, frames);
+  while (!untrusted && count_changed (consumer) == 0)
+    g_usleep (1000);
+  scribbler_stop (&scribbler);
+  if (untrusted)
+    g_assert_cmpuint (count_changed (consumer), ==, 0);
+  pipe_free (consumer);
+  pipe_free (producer);
+}
+
+static void
+test_untrusted_scribbled (void)
+{
+  check_held (TRUE, 100);
+  check_held (FALSE, 2);
 }
 
 /* A consumer that keeps more than the region can spare copies, and nobody stalls. */
@@ -481,6 +631,9 @@ add_tests (void)
 {
   leak_check_add_test ("/mmapsrc/buffers-outlive-everything",
       test_buffers_outlive_everything);
+  leak_check_add_test ("/mmapsrc/untrusted", test_untrusted);
+  leak_check_add_test ("/mmapsrc/untrusted-scribbled",
+      test_untrusted_scribbled);
   leak_check_add_test ("/mmapsrc/hoarder-copies", test_hoarder_copies);
   leak_check_add_test ("/mmapsrc/stops-from-any-wait",
       test_stops_from_any_wait);

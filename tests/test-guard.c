@@ -6,6 +6,7 @@
  * Run by `meson test`. The first cases run in children, before this process has a guard itself: what they set up is what was there before.
  */
 #include "guard.h"
+#include "consumer-private.h"
 #include "leak-check.h"
 #include "peers.h"
 #include "system-faults.h"
@@ -520,6 +521,50 @@ test_after_the_link (void)
   mmap_consumer_free (consumer);
 }
 
+MmapRingResult __real_mmap_ring_peek (MmapRing * ring, void *slot);
+MmapRingResult __wrap_mmap_ring_peek (MmapRing * ring, void *slot);
+
+static MmapConsumer *ended;     /* when it has seen the end of its link ... */
+static const MmapItem *lost;    /* ... and looks at the rings once more, this is lost ... */
+static int lost_fd;             /* ... that lies here */
+
+/* The linker puts this in the place of mmap_ring_peek(). */
+MmapRingResult
+__wrap_mmap_ring_peek (MmapRing * ring, void *slot)
+{
+  if (ended && g_atomic_int_get (&ended->hung_up)) {
+    ended = NULL;
+    g_assert_cmpint (ftruncate (lost_fd, 0), ==, 0);
+    g_assert_cmpuint (sum (lost), ==, 0);
+  }
+  return __real_mmap_ring_peek (ring, slot);
+}
+
+/* The link's end comes of it, but is seen before: as in an area, whose messages another thread looks for. */
+static void
+test_end_is_seen_first (void)
+{
+  Failures failures = { 0, };
+  MmapProducer *producer = make_file_producer (&failures);
+  MmapConsumer *consumer = connect_consumer (producer);
+  GError *error = NULL;
+  MmapItem item, none;
+
+  lost_fd = open (path, O_RDWR | O_CLOEXEC);
+  publish_frame (producer, 1, FRAME);
+  next_item (consumer, &item, MMAP_NEXT_FRAME);
+  end_producer (producer);
+  lost = &item;
+  ended = consumer;
+  g_assert_cmpint (mmap_consumer_next (consumer, &none, &error), ==,
+      MMAP_NEXT_ERROR);
+  g_assert_null (ended);
+  check_error (&error, MMAP_ERROR_TRUNCATED, "truncated");
+  close (lost_fd);
+  release_item (&item);
+  mmap_consumer_free (consumer);
+}
+
 /* The producer writes. */
 static void
 test_producer (void)
@@ -576,6 +621,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/guard/limit", test_limit);
   leak_check_add_test ("/guard/consumer", test_consumer);
   leak_check_add_test ("/guard/after-the-link", test_after_the_link);
+  leak_check_add_test ("/guard/end-is-seen-first", test_end_is_seen_first);
   leak_check_add_test ("/guard/producer", test_producer);
   result = g_test_run ();
   g_free (address);

@@ -10,15 +10,20 @@ something has to be. tests/run sets, for the builds with a sanitizer: MMAP_TEST_
 gst-launch-1.0 loads first, and MMAP_TEST_TIMES, by how much everything is slower.
 """
 
+import contextlib
 import filecmp
+import fcntl
 import itertools
 import os
 import pathlib
 import re
+import resource
 import shlex
 import shutil
 import signal
+import socket
 import stat
+import struct
 import subprocess
 import tempfile
 import time
@@ -56,7 +61,7 @@ class Launch:
         with open(self.path, "wb") as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=test.directory,
-                env={**environment(), **(env or {})}, user=uid, group=uid, extra_groups=None if uid is None else [])
+                env={**environment(), **(env or {})}, pass_fds=test.inherits, user=uid, group=uid, extra_groups=None if uid is None else [])
 
     def output(self):
         return self.path.read_text(errors="replace")
@@ -97,6 +102,8 @@ class Launch:
 class LaunchTest(unittest.TestCase):
     numbers = itertools.count(1)
     maxDiff = 2000
+    # Descriptors that all processes get.
+    inherits = ()
 
     def run(self, result=None):
         self.result = result
@@ -340,6 +347,511 @@ class Life(LaunchTest):
         producer.finish()
         stamps = [((int(h) * 60 + int(m)) * 60 + int(s)) * 10**9 + int(ns) for h, m, s, ns in lines]
         self.assertEqual([stamp - stamps[0] for stamp in stamps], [n * 40_000_000 for n in range(20)])
+
+
+class Areas(LaunchTest):
+    """A file and no socket: who finds whom in it."""
+
+    SIZE = 8000000
+
+    def setUp(self):
+        super().setUp()
+        self.file = pathlib.Path("/dev/shm") / self.prefix
+
+    def at(self, channel=None):
+        return f"file={self.file}" + (f" channel={channel}" if channel else "")
+
+    def live(self, name="producer", socket=None, extra="", **options):
+        return super().live(name, socket, f"size={self.SIZE} {extra}", **options)
+
+    def watch(self, name="watcher", channel=None, extra=""):
+        """A consumer that goes on for ever, and prints each frame."""
+        return self.launch(name, f"mmapsrc {self.at(channel)} {extra} ! fakesink silent=false", options=["-v"])
+
+    def wait_for_frames(self, watcher, producer, n=5):
+        """More than there were."""
+        before = watcher.output().count("chain")
+        self.wait_for(f"{n} more frames arrived", lambda: watcher.output().count("chain") >= before + n, watcher, producer)
+
+    def make(self, size=SIZE):
+        """As a VM's memory: zeros."""
+        with open(self.file, "wb") as file:
+            file.truncate(size)
+
+    def test_all_frames_whoever_is_first(self):
+        self.transfer(SMALL)
+        self.transfer(SMALL, consumer_first=True)
+        self.assertFalse(self.file.exists())
+
+    def test_file_that_was_there(self):
+        for size in (4 << 20, 5000001, 1 << 20):
+            self.make(size)
+            self.transfer(SMALL)
+            # The same again, in what the first has left.
+            self.transfer(SMALL, consumer_first=True)
+            self.assertEqual(self.file.stat().st_size, size)
+        self.file.unlink()
+
+    def test_inherited_memfd(self):
+        """As QEMU can be given one, which has no other name."""
+        memory = os.memfd_create("vm", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Nobody who doesn't inherit it has this number.
+        fd = fcntl.fcntl(memory, fcntl.F_DUPFD_CLOEXEC, 90)
+        os.close(memory)
+        self.addCleanup(os.close, fd)
+        os.ftruncate(fd, 8 << 20)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW)
+        self.inherits = (fd,)
+        self.file = f"/proc/self/fd/{fd}"
+        self.transfer(SMALL)
+        self.transfer(SMALL, consumer_first=True)
+        # Who has not inherited it.
+        self.inherits = ()
+        self.assertRegex(self.launch("stranger", f"mmapsrc {self.at()} ! fakesink").finish(fails=True), "this process has to inherit it")
+
+    def test_more_than_4_gib(self):
+        self.make((5 << 30) + 4096)
+        # So much of it belongs to somebody else that the rest begins beyond what 32 bits can say.
+        filler = self.live(extra="size=4600000000 wait-for-connection=false", socket="filler", name="filler")
+        self.take(5, socket="filler").finish()
+        self.transfer(SMALL)
+        filler.interrupt()
+        self.file.unlink()
+
+    def test_mode_and_removal(self):
+        producer = self.live()
+        self.wait_for("the file exists", self.file.exists, producer)
+        # The sticky bit says that it was made by a producer.
+        self.assertEqual(stat.S_IMODE(self.file.stat().st_mode), 0o1600)
+        self.take(10).finish()
+        producer.interrupt()
+        self.assertFalse(self.file.exists())
+
+    def test_several_channels_both_ways(self):
+        self.make(16 << 20)
+        producers = [self.live(f"producer-{n}", socket=f"stream-{n}", extra="size=2000000") for n in range(4)]
+        consumers = [self.take(20, f"consumer-{n}-{i}", socket=f"stream-{n}") for n in range(4) for i in range(2)]
+        for consumer in consumers:
+            consumer.finish()
+        for producer in producers:
+            producer.interrupt()
+        self.file.unlink()
+
+    def test_consumers_in_turn(self):
+        producer = self.live()
+        for _ in range(20):
+            self.take(2).finish()
+        producer.interrupt()
+
+    def test_producer_killed(self):
+        producer = self.live()
+        watcher = self.watch()
+        for n in range(3):
+            self.wait_for_frames(watcher, producer)
+            producer.kill()
+            producer = self.live(f"successor-{n}")
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+
+    def test_consumer_killed(self):
+        producer = self.live(extra="leaky-type=none")
+        for _ in range(3):
+            watcher = self.watch()
+            self.wait_for_frames(watcher, producer)
+            watcher.kill()
+        self.take(50).finish()
+        producer.interrupt()
+
+    def test_name_in_use(self):
+        producer = self.live()
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        text = self.live("rival").finish(fails=True)
+        self.assertIn("reason: in-use", text)
+        self.assertIn(f"pid {producer.process.pid}", text)
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+
+    def test_rivals_at_once(self):
+        for _ in range(3):
+            rivals = [self.live(f"rival-{n}") for n in range(3)]
+            self.wait_for("one is left", lambda: sum(rival.is_running() for rival in rivals) == 1)
+            winner = next(rival for rival in rivals if rival.is_running())
+            self.take(5).finish()
+            winner.interrupt()
+            for rival in rivals:
+                if rival is not winner:
+                    self.assertIn("reason: in-use", rival.finish(fails=True))
+
+    def test_paused_producer(self):
+        producer = self.live()
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        producer.process.send_signal(signal.SIGSTOP)
+        self.wait_for("that was noticed", lambda: "mmap-disconnected" in watcher.output() or watcher.output().count("chain") and
+                      self.is_quiet(watcher), watcher)
+        producer.process.send_signal(signal.SIGCONT)
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+
+    def is_quiet(self, launch):
+        before = len(launch.output())
+        time.sleep(2)
+        return len(launch.output()) == before
+
+    def test_paused_consumer(self):
+        producer = self.live(extra="leaky-type=none")
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        watcher.process.send_signal(signal.SIGSTOP)
+        # The others don't wait for it for long.
+        self.take(50).finish()
+        watcher.process.send_signal(signal.SIGCONT)
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+
+    def overwrite(self, data):
+        """All of the file, with what data () makes of a number of bytes."""
+        with open(self.file, "r+b") as file:
+            for offset in range(0, self.file.stat().st_size, 1 << 16):
+                file.write(data(min(1 << 16, self.file.stat().st_size - offset)))
+
+    def test_overwritten(self):
+        self.make(4 << 20)
+        producer = self.live(extra="size=2000000")
+        watcher = self.watch()
+        for data in (os.urandom, bytes, lambda n: b"\377" * n, os.urandom):
+            self.wait_for_frames(watcher, producer)
+            self.overwrite(data)
+        self.wait_for_frames(watcher, producer)
+        self.take(10).finish()
+        watcher.interrupt()
+        producer.interrupt()
+        self.file.unlink()
+
+    def poke(self, offset, *words):
+        """Writes 64-bit words."""
+        with open(self.file, "r+b", buffering=0) as file:
+            os.pwrite(file.fileno(), struct.pack(f"<{len(words)}Q", *words), offset)
+
+    def peek(self, offset):
+        with open(self.file, "rb", buffering=0) as file:
+            return struct.unpack("<Q", os.pread(file.fileno(), 8, offset))[0]
+
+    def find_slots(self):
+        """Where the link slots of the first channel are."""
+        first, n = self.peek(4096 + 16), self.peek(4096 + 24) >> 32
+        self.slots = [first + i * 163840 for i in range(n)]
+
+    def slot(self):
+        """The one that is in use."""
+        return next((at for at in self.slots if self.peek(at + 256) != 0), None)
+
+    def test_each_word_overwritten(self):
+        self.make(4 << 20)
+        producer = self.live(extra="size=2000000")
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        self.find_slots()
+        entry, owners, link = 4096, 8192, 32768
+        worst = (1 << 64) - 1
+        # From the file's start: the header's, the channel's, the owners of all its slices.
+        fixed = [0, 8, 16, 24, 32, entry, entry + 8, entry + 16, entry + 24, entry + 32, entry + 64, entry + 128,
+                 *range(owners + 8, owners + 24, 8)]
+        # From the slot's: claim, who it is, the mailbox's indices, served; of the link the header, heads and tails.
+        of_slot = [0, 64, 72, 128, 192, 256, 264, 320, 16384,
+                   *(link + at for at in (0, 16, 192, 200, 256, 320, 328, 384, 448, 512, 576, 8192 + 8, 8192 + 24, 8192 + 32))]
+        for value in (worst, 0x0123456789abcdef):
+            for at in fixed:
+                with self.subTest(offset=at, value=value):
+                    self.poke(at, value)
+                    # Until it is seen.
+                    time.sleep(0.12)
+                    self.wait_for_frames(watcher, producer, 3)
+            for at in of_slot:
+                with self.subTest(slot_offset=at, value=value):
+                    self.wait_for("there is a link", self.slot, producer, watcher)
+                    self.poke(self.slot() + at, value)
+                    self.wait_for_frames(watcher, producer, 3)
+        self.take(10).finish()
+        watcher.interrupt()
+        producer.interrupt()
+        self.file.unlink()
+
+    def claim(self):
+        """A slot, as a consumer does; returns where it is, and the number that it was claimed with."""
+        number = int.from_bytes(os.urandom(8), "little") | 1
+        self.wait_for("a slot is free", lambda: any(self.peek(at) == 0 and self.peek(at + 256) == 0 for at in self.slots))
+        at = next(at for at in self.slots if self.peek(at) == 0 and self.peek(at + 256) == 0)
+        self.poke(at, number)
+        return at, number
+
+    def test_hostile_consumers(self):
+        self.make(4 << 20)
+        producer = self.live(extra="size=2000000")
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        self.find_slots()
+        up = 32768 + 98304
+        header = struct.pack("<IHHII", 0x316d6d67, 1, 1, 0, 0)
+        for name, message, head in (
+                ("another magic", b"x" * 16, 16),
+                ("too long", struct.pack("<IHHII", 0x316d6d67, 1, 1, 1 << 20, 0), 16),
+                ("as long as can be, and no more of it", struct.pack("<IHHII", 0x316d6d67, 1, 1, 65536, 0), 16),
+                ("no body", header, 16),
+                ("another version", struct.pack("<IHHII", 0x316d6d67, 2, 1, 0, 0), 16),
+                ("a head beyond the ring", header, 32769),
+                ("the largest head", header, (1 << 64) - 1)):
+            with self.subTest(name):
+                at, number = self.claim()
+                self.poke(at + 64, number)
+                self.wait_for("it is served", lambda: self.peek(at + 256) == number, producer)
+                with open(self.file, "r+b", buffering=0) as file:
+                    os.pwrite(file.fileno(), message, at + up)
+                self.poke(at + 32768 + 512, head)
+                self.wait_for("it has ended", lambda: self.peek(at + 256) == 0 and self.peek(at) == 0, producer)
+                self.wait_for_frames(watcher, producer)
+        # Those that claim and say nothing are gone after a second; until then nobody else is kept out.
+        free = [at for at in self.slots if self.peek(at) == 0]
+        for at in free:
+            self.poke(at, 7)
+        self.take(10).finish()
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+        self.file.unlink()
+
+    def test_truncated(self):
+        producer = self.live()
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        os.truncate(self.file, 0)
+        for launch in (producer, watcher):
+            self.assertIn("reason: truncated", launch.finish(fails=True))
+
+    def error(self, reason, *words, options=""):
+        text = self.launch("refused", f"videotestsrc num-buffers=1 ! mmapsink {self.at()} {options}").finish(fails=True)
+        for word in (f"reason: {reason}", *words):
+            self.assertIn(word, text)
+
+    def test_refused(self):
+        self.error("too-small", "100000", options="size=100000")
+        self.make(65536)
+        self.error("too-small", "65536")
+        self.file.write_bytes(b"x" * self.SIZE)
+        self.error("not-a-region", "gst-mmap format")
+        self.assertEqual(self.file.read_bytes(), b"x" * self.SIZE)
+        self.make()
+        self.file.chmod(0o606)
+        self.error("unsafe-path", "o-w")
+        self.file.chmod(0o600)
+        self.error("setting", "channel", options=f"channel={'x' * 64}")
+        self.error("setting", "channel=x", options=f"channel=x socket-path={self.socket}")
+        os.chown(self.file, NOBODY, NOBODY)
+        self.error("unsafe-path", str(NOBODY))
+        self.file.unlink()
+        os.symlink("/dev/shm/nothing", self.file)
+        self.error("exists", "symbolic link")
+        self.file.unlink()
+
+    def test_other_size(self):
+        # One side has a header that is right for another size: its view of a VM's memory is another.
+        self.make(4 << 20)
+        producer = self.live(extra="size=1000000")
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+        os.truncate(self.file, 8 << 20)
+        self.error("size", str(4 << 20), str(8 << 20))
+        self.file.unlink()
+
+    def test_access_token(self):
+        token = {"env": {"GST_MMAP_ACCESS_TOKEN": "sixteen bytes of it"}}
+        producer = self.live(**token)
+        self.take(5, **token).finish()
+        text = self.take(5, "stranger").finish(fails=True)
+        self.assertIn("reason: access-token", text)
+        producer.interrupt()
+
+
+class Remotes(LaunchTest):
+    """Consumers that come through TCP, and call the producer's memory by another name."""
+
+    def setUp(self):
+        super().setUp()
+        self.file = pathlib.Path("/dev/shm") / self.prefix
+        self.other_name = pathlib.Path("/dev/shm") / (self.prefix + "-seen-from-there")
+        with open(self.file, "wb") as file:
+            file.truncate(8 << 20)
+        os.link(self.file, self.other_name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"tcp:127.0.0.1:{probe.getsockname()[1]}"
+
+    def tearDown(self):
+        self.file.unlink()
+        self.other_name.unlink()
+        super().tearDown()
+
+    def at(self, socket=None):
+        return f"file={self.file} address={self.address}"
+
+    def from_there(self):
+        return f"file={self.other_name} address={self.address}"
+
+    def watch(self, name="watcher", extra=""):
+        return self.launch(name, f"mmapsrc {self.from_there()} {extra} ! fakesink silent=false", options=["-v"])
+
+    def wait_for_frames(self, watcher, producer, n=5):
+        before = watcher.output().count("chain")
+        self.wait_for(f"{n} more frames arrived", lambda: watcher.output().count("chain") >= before + n, watcher, producer)
+
+    def connect(self):
+        host, port = self.address.split(":")[1:]
+        return socket.create_connection((host, int(port)), LIMIT_S)
+
+    def test_all_frames_whoever_is_first(self):
+        self.transfer(SMALL, src_options=self.from_there())
+        self.transfer(SMALL, src_options=self.from_there(), consumer_first=True)
+
+    def test_killed_and_started_again(self):
+        watcher = self.watch()
+        for _ in range(2):
+            producer = self.live()
+            self.wait_for_frames(watcher, producer)
+            producer.kill()
+        producer = self.live()
+        self.wait_for_frames(watcher, producer)
+        watcher.kill()
+        # A link is free again each time, also for those that look into the file.
+        for _ in range(3):
+            killed = self.watch(name="killed")
+            self.wait_for_frames(killed, producer)
+            killed.kill()
+        self.launch("in-file", f"mmapsrc file={self.other_name} ! identity eos-after=5 ! fakesink").finish()
+        producer.interrupt()
+
+    def test_network_is_lost(self):
+        """As if a cable were pulled: nobody says that it has gone. Both sides notice, and find each other again."""
+        there = self.start("there", "unshare", "--net", "sh", "-c", "echo up; exec sleep 1000")
+        self.wait_for("it has a network of its own", lambda: "up" in there.output(), there)
+        pid, here_if, there_if = there.process.pid, f"gm{os.getpid()}a", f"gm{os.getpid()}b"
+        enter = ["nsenter", f"--target={pid}", "--net"]
+
+        def ip(*args, enter=()):
+            subprocess.run([*enter, "ip", *args], check=True)
+
+        ip("link", "add", here_if, "type", "veth", "peer", "name", there_if, "netns", str(pid))
+        port = self.address.split(":")[-1]
+        ip("addr", "add", "198.18.0.1/30", "dev", here_if)
+        ip("link", "set", here_if, "up")
+        ip("addr", "add", "198.18.0.2/30", "dev", there_if, enter=enter)
+        ip("link", "set", there_if, "up", enter=enter)
+
+        self.address = f"tcp:198.18.0.1:{port} allow-remote=true"
+        producer = self.live(options=["-v"])
+        watcher = self.start("watcher", *enter, "gst-launch-1.0", "-v", "-m", "mmapsrc", *self.from_there().split(), "!", "fakesink", "silent=false")
+        self.wait_for_frames(watcher, producer)
+        ip("link", "set", there_if, "down", enter=enter)
+        self.wait_for("the consumer gives its producer up", lambda: "mmap-disconnected" in watcher.output(), watcher, producer)
+        ip("link", "set", there_if, "up", enter=enter)
+        self.wait_for_frames(watcher, producer)
+        self.wait_for("the producer gives the lost one up", lambda: self.consumers(producer)[-1] == 1, watcher, producer)
+        self.assertGreaterEqual(len(self.consumers(producer)), 3)
+        watcher.kill()
+        producer.interrupt()
+        there.kill()
+
+    def consumers(self, producer):
+        """How many there were, one after the other."""
+        return [int(n) for n in re.findall(r"num-clients = (\d+)", producer.output())]
+
+    def test_strangers(self):
+        """Who sends garbage, or nothing, or half a message, is in nobody's way."""
+        producer = self.live()
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        with self.connect() as silent, self.connect() as half, self.connect() as garbage:
+            half.sendall(b"mm")
+            garbage.sendall(bytes(range(256)) * 300)
+            garbage.settimeout(LIMIT_S)
+            # It is hung up on.
+            with contextlib.suppress(ConnectionError):
+                while garbage.recv(1 << 16):
+                    pass
+            self.wait_for_frames(watcher, producer)
+            self.watch(name="second").kill()
+            del silent
+        watcher.interrupt()
+        producer.interrupt()
+
+    def test_silent(self):
+        """Nor are a thousand that say nothing, although there are no more than two links."""
+        resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+        producer = self.live()
+        watcher = self.watch()
+        self.wait_for_frames(watcher, producer)
+        with contextlib.ExitStack() as silent:
+            for _ in range(1000):
+                silent.enter_context(self.connect())
+            self.take(5).finish()
+            self.wait_for_frames(watcher, producer)
+        watcher.interrupt()
+        producer.interrupt()
+
+    def test_access_token(self):
+        producer = self.live(extra="access-token=a-secret-of-both-sides")
+        self.take(5, extra="access-token=a-secret-of-both-sides").finish()
+        self.assertIn("reason: access-token", self.take(5, extra="access-token=another-that-is-no-secret").finish(fails=True))
+        self.assertIn("reason: access-token", self.take(5).finish(fails=True))
+        producer.interrupt()
+
+    def test_other_memory(self):
+        """The memory is not the producer's, whatever else it is."""
+        producer = self.live()
+        self.take(5).finish()
+        zeros = self.directory / "zeros"
+        zeros.write_bytes(bytes(8 << 20))
+        other = self.launch("other", f"videotestsrc is-live=true ! video/x-raw,format=I420,width=160,height=120 "
+                                     f"! mmapsink file={self.directory}/area size=8000000")
+        self.launch("look", f"mmapsrc file={self.directory}/area ! identity eos-after=5 ! fakesink").finish()
+        for file in ("zeros", "area", "nothing"):
+            wrong = self.launch("wrong", f"mmapsrc file={self.directory}/{file} address={self.address} ! fakesink").finish(fails=True)
+            self.assertIn("name the same file, or the device that shows it", wrong)
+        self.take(5).finish()
+        other.interrupt()
+        producer.interrupt()
+
+    def test_settings(self):
+        for element, says, reason in (
+                (f"mmapsrc file={self.file} address=tcp:192.0.2.1:5000", "set allow-remote=true", "setting"),
+                (f"mmapsrc file={self.file} address=tcp:127.0.0.1", "lacks a part", "address"),
+                (f"mmapsrc file={self.file} address=tcp:127.0.0.1:99999", "has no port that could be", "address"),
+                (f"mmapsrc file={self.file} address=tcp:::1:5000", "goes in brackets", "address"),
+                (f"mmapsrc file={self.file} address=vsock:nobody:5000", "neither a number", "address"),
+                (f"mmapsrc file={self.file} address=vsock:any:5000", "not connected to", "address"),
+                (f"mmapsrc file={self.file} address=udp:127.0.0.1:5000", "of no known kind", "address"),
+                (f"mmapsrc file={self.file} channel=x address={self.address}", "channel=x", "setting"),
+                (f"mmapsrc address={self.address}", "needs a file", "setting")):
+            output = self.launch("wrong", f"{element} ! fakesink").finish(fails=True)
+            self.assertIn(says, output)
+            self.assertIn(f"reason: {reason}", output)
+        output = self.launch("wrong", f"videotestsrc ! mmapsink file={self.file} address=tcp:0.0.0.0:0").finish(fails=True)
+        self.assertIn("reason: address", output)
+        output = self.launch("wrong", f"videotestsrc ! mmapsink file={self.file} address=tcp:0.0.0.0:5000").finish(fails=True)
+        self.assertIn("set allow-remote=true", output)
+        producer = self.live()
+        self.take(5).finish()
+        output = self.launch("second", f"videotestsrc ! mmapsink file={self.directory}/second address={self.address}").finish(fails=True)
+        self.assertIn("reason: in-use", output)
+        producer.interrupt()
+        output = self.launch("late", f"mmapsrc {self.from_there()} reconnect-timeout=1000000 ! fakesink").finish(fails=True)
+        self.assertIn(f"No producer was at {self.address}", output)
 
 
 class Disconnects(LaunchTest):

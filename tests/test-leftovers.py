@@ -327,6 +327,61 @@ class List(LeftoverTest):
 
 
 class Clean(LeftoverTest):
+    def publish(self, channel="one", extra=""):
+        """In a file without a socket."""
+        producer = self.launch(channel, f"videotestsrc is-live=true ! mmapsink file={self.file} channel={channel} "
+                                        f"wait-for-connection=false {extra}")
+        self.wait_for("its heartbeat goes on", lambda: self.file.exists() and any(
+            f"channel {channel}: pid {producer.process.pid}, live" in (item["note"] or "") for item in self.list(self.file)), producer)
+        return producer
+
+    def test_area(self):
+        producers = [self.publish("one"), self.publish("two")]
+        item = self.list(self.file)[0]
+        self.assertEqual((item["kind"], item["state"], item["size"], item["uid"]), ("area", "live", 256 << 20, os.getuid()))
+        self.assertEqual(self.verbs(self.file), {"region": "left"})
+        producers[0].kill()
+        item = self.list(self.file)[0]
+        self.assertEqual(item["state"], "live")
+        self.assertIn(f"channel one: pid {producers[0].process.pid}, dead", item["note"])
+        self.assertEqual(self.verbs(self.file), {"region": "left"})
+        producers[1].kill()
+        self.assertEqual(self.states(self.file), {"region": "dead"})
+        # What is left is taken over.
+        self.publish("one").interrupt()
+        self.assertEqual(self.left(), [])
+        self.publish("two").kill()
+        self.assertEqual(self.verbs(self.file), {"region": "removed"})
+        self.assertEqual(self.left(), [])
+
+    def test_area_that_was_there(self):
+        with open(self.file, "wb") as file:
+            file.truncate(2 << 20)
+        self.publish("one", "size=1000000").kill()
+        self.assertEqual(self.states(self.file), {"region": "foreign"})
+        self.assertEqual(self.verbs(self.file), {"region": "left"})
+        self.file.unlink()
+
+    def test_format(self):
+        self.file.write_bytes(b"something else" * (1 << 17))
+        self.assertIn("gst-mmap format", self.launch(
+            "refused", f"videotestsrc ! mmapsink file={self.file} size=1000000").finish(fails=True))
+        self.assertEqual(self.tool("format", self.file), f"formatted {self.file}: {14 << 17} bytes\n")
+        producer = self.publish("one", "size=1000000")
+        self.tool("format", self.file, status=1)
+        self.assertIn(f"used by pid {producer.process.pid}", self.complaint)
+        # It is written back.
+        self.tool("format", "--force", self.file)
+        self.wait_for("the channel is there again", lambda: any(
+            "channel one: " in (item["note"] or "") for item in self.list(self.file)), producer)
+        producer.interrupt()
+        for wrong in ((), (self.file, self.file)):
+            self.tool("format", *wrong, status=2)
+        self.file.write_bytes(b"short")
+        for wrong in (self.file, self.directory, self.directory / "nothing"):
+            self.tool("format", wrong, status=1)
+        self.file.unlink()
+
     def test_dead(self):
         producer = self.kill_with_leftovers()
         for args in (("--dry-run", self.directory), (self.directory, "--dry-run")):
@@ -533,7 +588,8 @@ class Restart(LeftoverTest):
             "$tool" list
             for n in 1 2; do
               unset XDG_RUNTIME_DIR
-              env LD_PRELOAD="$2" gst-launch-1.0 -q videotestsrc is-live=true ! mmapsink file=/dev/shm/cam size=8000000 wait-for-connection=false & a=$!
+              mkdir -p -m 700 /tmp/gst-mmap-0
+              env LD_PRELOAD="$2" gst-launch-1.0 -q videotestsrc is-live=true ! mmapsink socket-path=/tmp/gst-mmap-0/default file=/dev/shm/cam size=8000000 wait-for-connection=false & a=$!
               env LD_PRELOAD="$2" gst-launch-1.0 -q videotestsrc is-live=true ! mmapsink socket-path=@cam wait-for-connection=false & b=$!
               mkdir -p /tmp/run
               XDG_RUNTIME_DIR=/tmp/run env LD_PRELOAD="$2" gst-launch-1.0 -q videotestsrc is-live=true ! mmapsink wait-for-connection=false & c=$!

@@ -8,6 +8,7 @@
  */
 #include "leak-check.h"
 #include "peers.h"
+#include "producer-private.h"
 #include "system-faults.h"
 
 #include <dirent.h>
@@ -232,6 +233,40 @@ test_silent_of_other (void)
   with_crowd (&crowd);
 }
 
+/* They say HELLO, and wait for a stream as long as there is none: who comes after them has a place all the same. */
+static void
+test_waiting (void)
+{
+  Crowd crowd = { 0, 200, TRUE };
+  gboolean there = FALSE;
+  MmapProducer *producer;
+  Reader late;
+  guint i;
+
+  crowd_start (&crowd, be_silent);
+  producer = make_producer (address, 0);
+  crowd_wait (&crowd);
+  reader_start (&late, address, FALSE);
+  while (!there) {
+    g_mutex_lock (&late.lock);
+    g_assert_no_error (late.error);
+    g_mutex_unlock (&late.lock);
+    g_mutex_lock (&producer->lock);
+    for (i = 0; i < MMAP_MAX_LINKS; i++)
+      there = there || (producer->links[i]
+          && producer->links[i]->state == LINK_WAITING
+          && producer->links[i]->pid == (guint32) getpid ());
+    g_mutex_unlock (&producer->lock);
+    g_usleep (1000);
+  }
+  g_assert_true (mmap_producer_set_region (producer, mmap_producer_size_for
+          (MIB), G_MAXUINT64, NULL, NULL));
+  wait_for_links (producer, 1);
+  reader_stop (&late);
+  crowd_end (&crowd);
+  end_producer (producer);
+}
+
 /* They say HELLO, get an offer, and leave it at that. */
 static void
 test_unanswered (void)
@@ -321,6 +356,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/limits/silent", test_silent);
   leak_check_add_test ("/limits/silent-of-other", test_silent_of_other);
   leak_check_add_test ("/limits/unanswered", test_unanswered);
+  leak_check_add_test ("/limits/waiting", test_waiting);
   leak_check_add_test ("/limits/links-of-user", test_links_of_user);
   leak_check_add_test ("/limits/descriptors", test_descriptors);
   result = g_test_run ();

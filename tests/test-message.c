@@ -270,7 +270,7 @@ check_packet (const Packet * packet, gsize size, MmapError code,
 static void
 test_malformed (void)
 {
-  static const guint16 kinds[] = { 0, 13, 14, 1000, G_MAXUINT16 };
+  static const guint16 kinds[] = { 0, 14, 15, 1000, G_MAXUINT16 };
   Packet right = { MAGIC, MMAP_PROTOCOL_VERSION, MMAP_MESSAGE_HELLO, 0, 0 };
   MmapMessage message;
   Packet packet;

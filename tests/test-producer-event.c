@@ -36,13 +36,14 @@ push_ok (MmapProducer * producer, guint32 kind, guint32 order, const char *name,
       MMAP_PUBLISH_OK);
 }
 
-/* The next event in the ring, which is given back. FALSE if there is none. */
+/* The next event in the ring, which is given back. FALSE if there is none: also if the link was ended. */
 static gboolean
 take (RawConsumer * raw, MmapDescriptor * event)
 {
   if (mmap_ring_peek (&raw->link->events, event) != MMAP_RING_OK)
     return FALSE;
-  g_assert_cmpint (mmap_ring_pop (&raw->link->events), ==, MMAP_RING_OK);
+  if (mmap_ring_pop (&raw->link->events) != MMAP_RING_OK)
+    return FALSE;
   if (event->id != 0)
     g_assert_cmpint (mmap_ring_push (&raw->link->releases, &event->id), ==,
         MMAP_RING_OK);

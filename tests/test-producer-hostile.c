@@ -452,6 +452,37 @@ test_late_timer (void)
   end_producer (producer);
 }
 
+/* It was in time: what it said lies in the socket, but this process stood still. */
+static void
+test_late_reader (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  MmapCapabilities answers[3];
+  RawConsumer raw;
+  guint i;
+
+  raw_connect (&raw, address);
+  raw_send_hello (&raw, MMAP_PROTOCOL_VERSION);
+  for (i = 0; i < 3; i++) {
+    if (i > 0)
+      g_assert_true (mmap_producer_set_region (producer,
+              mmap_producer_size_for (MIB << i), G_MAXUINT64, NULL, NULL));
+    raw_take_offer (&raw);
+    raw_make_answer (&raw, &answers[i]);
+  }
+  g_mutex_lock (&producer->lock);
+  for (i = 0; i < 3; i++)
+    raw_send_answer (&raw, &answers[i]);
+  g_source_set_ready_time (producer->links[0]->timeout, 0);
+  g_mutex_unlock (&producer->lock);
+  wait_for_links (producer, 1);
+  wait_for_failures (producer, MMAP_ERROR_TIMEOUT, 0);
+  for (i = 0; i < 3; i++)
+    mmap_capabilities_clear (&answers[i]);
+  raw_clear (&raw);
+  end_producer (producer);
+}
+
 /* Leaves at every point of the handshake: that is no failure. */
 static void
 test_leaves (void)
@@ -605,14 +636,20 @@ typedef struct
   const char *path;
   Attack attack;
   guint n_events;
+  const char *says;
 } AttackCase;
 
 static const AttackCase attacks[] = {
-  {"/producer-hostile/release-zero", release_zero},
-  {"/producer-hostile/release-unknown", release_unknown},
-  {"/producer-hostile/release-huge", release_huge},
-  {"/producer-hostile/release-other-generation", release_other_generation},
-  {"/producer-hostile/release-twice", release_twice},
+  {"/producer-hostile/release-zero", release_zero, 0,
+      "number 0 of generation 0, which it did not hold (there are "},
+  {"/producer-hostile/release-unknown", release_unknown, 0,
+      ", which it did not hold (there are "},
+  {"/producer-hostile/release-huge", release_huge, 0,
+      "number 4294967295 of generation 4294967295, which it did not hold"},
+  {"/producer-hostile/release-other-generation",
+      release_other_generation, 0, "(that is a frame of generation "},
+  {"/producer-hostile/release-twice", release_twice, 0,
+      ", which it did not hold (that is "},
   {"/producer-hostile/release-head-jumps", jump_release_head},
   {"/producer-hostile/release-head-back", turn_release_head_back},
   {"/producer-hostile/release-head-full", fake_releases},
@@ -644,7 +681,8 @@ test_attack (gconstpointer data)
   for (i = 0; i < attack->n_events; i++)
     push_event (scene.producer, MMAP_EVENT_CAPS, "caps");
   scene_publish (&scene, 300);
-  scene_end_refused (&scene, MMAP_ERROR_RING, "broke the protocol");
+  scene_end_refused (&scene, MMAP_ERROR_RING,
+      attack->says ? attack->says : "broke the protocol");
   leak_check_end (&check);
 }
 
@@ -652,9 +690,11 @@ test_attack (gconstpointer data)
 static void
 test_release_of_another (void)
 {
+  g_autofree char *says = NULL;
   GError *error = NULL;
   MmapConsumer *holder;
   MmapItem held, item;
+  guint64 generation;
   Scene scene;
 
   scene_begin (&scene);
@@ -664,11 +704,16 @@ test_release_of_another (void)
   scene_publish (&scene, 1);
   next_item (holder, &held, MMAP_NEXT_FRAME);
 
+  generation = held.descriptor.id >> 32;
   raw_bring_up (&scene.bad, address);
   scene_publish (&scene, 1);
   release (&scene.bad, held.descriptor.id);
   wait_for_failures (scene.producer, MMAP_ERROR_RING, 1);
-  raw_expect_refusal (&scene.bad, MMAP_ERROR_RING, "did not hold");
+  says = g_strdup_printf ("it gave back number %u of generation %"
+      G_GUINT64_FORMAT ", which it did not hold (that is a frame of generation "
+      "%" G_GUINT64_FORMAT " now, links that hold it: 1; it holds 1, frames "
+      "among them: 1)", (guint) held.descriptor.id, generation, generation);
+  raw_expect_refusal (&scene.bad, MMAP_ERROR_RING, says);
 
   /* It is held as before. */
   g_assert_cmpuint (mmap_producer_get_held (scene.producer), ==, 2);
@@ -853,6 +898,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer-hostile/blocks-wakeups", test_blocks_wakeups);
   leak_check_add_test ("/producer-hostile/restless", test_restless);
   leak_check_add_test ("/producer-hostile/late-timer", test_late_timer);
+  leak_check_add_test ("/producer-hostile/late-reader", test_late_reader);
   leak_check_add_test ("/producer-hostile/silent", test_silent);
   leak_check_add_test ("/producer-hostile/silent-offered", test_silent_offered);
   leak_check_add_test ("/producer-hostile/patient", test_patient);

@@ -216,6 +216,19 @@ test_holds_its_limit (void)
   }
 }
 
+/* The pool's way: what there is not room for twice makes room. */
+static void
+publish_one (MmapProducer * producer, guint64 n)
+{
+  MmapBlock *block;
+
+  while (!(block = mmap_producer_alloc (producer, FRAME_BYTES, 1,
+              MMAP_ALLOC_POOL)))
+    g_assert_true (mmap_producer_reclaim (producer));
+  mmap_block_unref (block);
+  publish (producer, n, n + 1);
+}
+
 /* A consumer that reads gets everything, whatever another one doesn't. */
 static void
 test_others (void)
@@ -234,14 +247,7 @@ test_others (void)
       raw_bring_up (&slow[j], address);
     raw_bring_up (&fast, address);
     for (n = 0; n < 200; n++) {
-      /* The pool's way: what there is not room for twice makes room. */
-      MmapBlock *block = NULL;
-
-      while (!(block = mmap_producer_alloc (producer, FRAME_BYTES, 1,
-                  MMAP_ALLOC_POOL)))
-        g_assert_true (mmap_producer_reclaim (producer));
-      mmap_block_unref (block);
-      publish (producer, n, n + 1);
+      publish_one (producer, n);
       expect (&fast, n, n + 1, TRUE);
       /* Each keeps one at a time of its own. */
       if (n % 50 == 10) {
@@ -261,6 +267,53 @@ test_others (void)
       raw_clear (&slow[j]);
     end (producer, &fast);
   }
+}
+
+/* Who keeps its share, and gives one back only when another comes, gets one at a time, which it is to copy. */
+static void
+check_share (MmapLeaky leaky)
+{
+  MmapProducer *producer = make_leaky (leaky, 0, 10 * FRAME_BYTES);
+  RawConsumer keeper, fast;
+  MmapDescriptor frame;
+  guint64 n, kept = 0, end_n;
+
+  raw_bring_up (&keeper, address);
+  raw_bring_up (&fast, address);
+  for (n = 0; n < 100; n++) {
+    publish_one (producer, n);
+    expect (&fast, n, n + 1, TRUE);
+    if (!take (&keeper, &frame))
+      continue;
+    if (frame.hints & MMAP_HINT_LAST_ROOM)
+      break;
+    kept++;
+  }
+  g_assert_cmpuint (n, <, 100);
+  g_assert_cmpuint (kept, >=, 2);
+  /* As long as it keeps that, too, there is no other. */
+  for (end_n = ++n + 20; n < end_n; n++) {
+    publish_one (producer, n);
+    expect (&fast, n, n + 1, TRUE);
+    g_assert_false (take (&keeper, &frame));
+  }
+  for (end_n = n + 20; n < end_n; n++) {
+    give_back (&keeper, &frame);
+    publish_one (producer, n);
+    expect (&fast, n, n + 1, TRUE);
+    g_assert_true (take (&keeper, &frame));
+    g_assert_cmpuint (frame.pts, ==, n);
+    g_assert_true (frame.hints & MMAP_HINT_LAST_ROOM);
+  }
+  raw_clear (&keeper);
+  end (producer, &fast);
+}
+
+static void
+test_share (void)
+{
+  check_share (MMAP_LEAKY_UPSTREAM);
+  check_share (MMAP_LEAKY_DOWNSTREAM);
 }
 
 /* Consumers that keep all memory for themselves don't do so for ever. */
@@ -296,10 +349,20 @@ test_exhausted (void)
   dropped = producer->stats.dropped;
   mmap_producer_skip (producer);
   g_assert_cmpuint (producer->stats.dropped, ==, dropped + 4);
+  /* Who doesn't look for so long has stood still itself. */
   skip_time (6 * G_TIME_SPAN_SECOND);
   g_assert_false (mmap_producer_reclaim (producer));
+  g_assert_cmpuint (mmap_producer_get_n_links (producer), ==, 4);
+  for (i = 0; i < 6; i++) {
+    skip_time (G_TIME_SPAN_SECOND);
+    g_assert_false (mmap_producer_reclaim (producer));
+  }
   wait_for_failures (producer, MMAP_ERROR_LIMIT, 1);
   g_assert_cmpuint (mmap_producer_get_n_links (producer), ==, 3);
+  /* It has been told, but still has what it holds: for a second. */
+  skip_time (2 * G_TIME_SPAN_SECOND);
+  g_assert_false (mmap_producer_reclaim (producer));
+  wait_for_failures (producer, MMAP_ERROR_LIMIT, 1);
   publish (producer, 7, 8);
   g_mutex_lock (&producer->lock);
   for (i = 0; i < 4; i++)
@@ -312,6 +375,35 @@ test_exhausted (void)
       raw_clear (&raw[i]);
   }
   end (producer, &raw[3]);
+}
+
+/* Moments without room, with room between them, are no shortage, however often they come. */
+static void
+test_room_meanwhile (void)
+{
+  MmapProducer *producer = make_leaky (MMAP_LEAKY_UPSTREAM, 0,
+      6 * FRAME_BYTES);
+  MmapBlock *blocks[16];
+  MmapDescriptor frame;
+  RawConsumer raw;
+  guint n, i;
+
+  raw_bring_up (&raw, address);
+  publish (producer, 0, 2);
+  g_assert_true (take (&raw, &frame));
+  g_assert_true (take (&raw, &frame));
+  for (i = 0; i < 8; i++) {
+    for (n = 0; (blocks[n] = mmap_producer_alloc (producer, FRAME_BYTES, 1,
+                MMAP_ALLOC_COPY)); n++)
+      g_assert_cmpuint (n, <, G_N_ELEMENTS (blocks) - 1);
+    g_assert_false (mmap_producer_reclaim (producer));
+    skip_time (G_TIME_SPAN_SECOND);
+    while (n > 0)
+      mmap_block_unref (blocks[--n]);
+  }
+  g_assert_cmpuint (mmap_producer_get_n_links (producer), ==, 1);
+  wait_for_failures (producer, MMAP_ERROR_LIMIT, 0);
+  end (producer, &raw);
 }
 
 /* Events are not dropped; who doesn't read them has to go. Those that stand for a frame are. */
@@ -474,7 +566,9 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer-leaky/none", test_none);
   leak_check_add_test ("/producer-leaky/holds-its-limit", test_holds_its_limit);
   leak_check_add_test ("/producer-leaky/others", test_others);
+  leak_check_add_test ("/producer-leaky/share", test_share);
   leak_check_add_test ("/producer-leaky/exhausted", test_exhausted);
+  leak_check_add_test ("/producer-leaky/room-meanwhile", test_room_meanwhile);
   leak_check_add_test ("/producer-leaky/events", test_events);
   leak_check_add_test ("/producer-leaky/suspended", test_suspended);
   leak_check_add_test ("/producer-leaky/hostile", test_hostile);

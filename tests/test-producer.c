@@ -7,6 +7,7 @@
  */
 #include "leak-check.h"
 #include "peers.h"
+#include "producer-private.h"
 
 #include <errno.h>
 #include <glib/gstdio.h>
@@ -619,6 +620,55 @@ test_full_region (void)
   end_producer (producer);
 }
 
+/* What was given back is taken again as it is by the next frame of that size, and is room like any other for all else. */
+static void
+test_spare_blocks (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  guint64 size = 65536, offset, align, bytes;
+  MmapBlock *blocks[64], *block;
+  guint i, n = 0;
+
+  /* All memory is there, and there are no spares. */
+  check_all_free (producer);
+  bytes = mmap_arena_get_free_bytes (producer->arena);
+  while ((block = mmap_producer_alloc (producer, size, 1, MMAP_ALLOC_COPY)))
+    blocks[n++] = block;
+  g_assert_cmpuint (n, >, 4);
+  offset = blocks[1]->offset;
+  g_assert_cmpuint (offset, ==, blocks[0]->offset + size);
+  mmap_block_unref (blocks[0]);
+  mmap_block_unref (blocks[1]);
+  g_assert_cmpuint (producer->arena->n_spares, ==, 2);
+  g_assert_cmpuint (mmap_arena_get_free_bytes (producer->arena), ==,
+      bytes - (n - 2) * size);
+  blocks[1] = mmap_producer_alloc (producer, size, 4096, MMAP_ALLOC_COPY);
+  g_assert_cmpuint (mmap_arena_get_free_bytes (producer->arena), ==,
+      bytes - (n - 1) * size);
+  g_assert_cmpuint (blocks[1]->offset, ==, offset);
+  mmap_block_unref (blocks[1]);
+  /* Not one that lies where it must not. */
+  align = 2 * (offset & -offset);
+  block = mmap_producer_alloc (producer, size, align, MMAP_ALLOC_COPY);
+  if (block) {
+    g_assert_cmpuint (block->offset % align, ==, 0);
+    mmap_block_unref (block);
+  }
+  g_assert_null (mmap_producer_alloc (producer, 2 * size + 1, 1,
+          MMAP_ALLOC_COPY));
+  block = mmap_producer_alloc (producer, 2 * size, 1, MMAP_ALLOC_COPY);
+  g_assert_cmpuint (block->offset, ==, offset - size);
+  mmap_block_unref (block);
+  block = mmap_producer_alloc (producer, 100, 1, MMAP_ALLOC_METAS);
+  g_assert_nonnull (block);
+  mmap_block_unref (block);
+  for (i = 2; i < n; i++)
+    mmap_block_unref (blocks[i]);
+  g_assert_cmpuint (mmap_arena_get_free_bytes (producer->arena), ==, bytes);
+  check_all_free (producer);
+  end_producer (producer);
+}
+
 /* Metadata lies in a block of its own, and is found by the consumer. */
 static void
 test_metas (void)
@@ -1172,6 +1222,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/waiters", test_waiters);
   leak_check_add_test ("/producer/full-held", test_full_held);
   leak_check_add_test ("/producer/full-region", test_full_region);
+  leak_check_add_test ("/producer/spare-blocks", test_spare_blocks);
   leak_check_add_test ("/producer/metas", test_metas);
   leak_check_add_test ("/producer/metas-in-full-region",
       test_metas_in_full_region);

@@ -130,14 +130,16 @@ get_allocated (const MmapRegion * region)
   return st.st_blocks * 512;
 }
 
-/* Piece by piece, behind the seals. */
+/* Piece by piece, behind the seals. Without huge pages, to which pieces would be rounded: see test-region-huge.c. */
 static void
-test_memfd_in_pieces (void)
+in_pieces (gconstpointer data)
 {
   GError *error = NULL;
-  MmapRegion *region = mmap_region_begin_memfd (40 << 20, 100000, 1, 1, &error);
-  MmapRegion *opened;
+  MmapRegion *region, *opened;
   guint64 pieces = 0;
+
+  fail_system_call (SYS_madvise, 2, 25, EINVAL);
+  region = mmap_region_begin_memfd (40 << 20, 100000, 1, 1, TRUE, &error);
 
   g_assert_no_error (error);
   g_assert_cmpuint (region->size, ==, 40 << 20);
@@ -162,15 +164,22 @@ test_memfd_in_pieces (void)
   mmap_region_unref (region);
 
   /* The header and a page, at least; and no more than all. */
-  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, TRUE, &error);
   g_assert_cmpuint (region->reserved, ==, MMAP_REGION_MIN_BYTES);
   mmap_region_unref (region);
-  region = mmap_region_begin_memfd (SIZE, SIZE + 1, 1, 1, &error);
+  region = mmap_region_begin_memfd (SIZE, SIZE + 1, 1, 1, TRUE, &error);
   g_assert_cmpuint (region->reserved, ==, SIZE);
   mmap_region_unref (region);
   /* What is not there is refused at the start all the same. */
-  region = mmap_region_begin_memfd (MMAP_REGION_MAX_BYTES, 0, 1, 1, &error);
+  region =
+      mmap_region_begin_memfd (MMAP_REGION_MAX_BYTES, 0, 1, 1, TRUE, &error);
   assert_refused (region, &error, MMAP_ERROR_NO_SPACE, "1099511627776");
+}
+
+static void
+test_memfd_in_pieces (void)
+{
+  run_in_child (in_pieces, NULL);
 }
 
 static void
@@ -240,7 +249,7 @@ no_fallocate (gconstpointer data)
 
   fail_system_call (SYS_fallocate, 0, 0, EOPNOTSUPP);
   /* Written, at once: behind the seals that is impossible. */
-  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, TRUE, &error);
   g_assert_no_error (error);
   g_assert_cmpuint (region->reserved, ==, SIZE);
   g_assert_cmpint (fstat (region->fd, &st), ==, 0);
@@ -256,7 +265,7 @@ no_populate (gconstpointer data)
   MmapRegion *region, *opened;
 
   fail_system_call (SYS_madvise, 2, 22, EPERM);
-  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, &error);
+  region = mmap_region_begin_memfd (SIZE, 0, 1, 1, TRUE, &error);
   g_assert_no_error (error);
   g_assert_true (mmap_region_reserve_more (region, SIZE, &error));
   opened = mmap_region_open_fd (dup (region->fd), SIZE, &error);
@@ -275,7 +284,7 @@ no_room_later (gconstpointer data)
   MmapRegion *region;
 
   fail_system_call (SYS_fallocate, 2, 32768, ENOSPC);
-  region = mmap_region_begin_memfd (SIZE, 32768, 1, 1, &error);
+  region = mmap_region_begin_memfd (SIZE, 32768, 1, 1, TRUE, &error);
   g_assert_no_error (error);
   g_assert_false (mmap_region_reserve_more (region, 4096, &error));
   g_assert_error (error, MMAP_ERROR, MMAP_ERROR_NO_SPACE);

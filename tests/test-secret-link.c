@@ -509,7 +509,7 @@ test_wrong_process (void)
 {
   MmapProducer *producer = make_guarded (address, TOKEN, MIB);
   g_autoptr (MmapSecret) secret = make_secret (TOKEN);
-  MmapSecretProof proof;
+  MmapSecretProof proof = { 0 };
   Intruder intruder;
   int fds[2], status;
   pid_t pid;
@@ -898,7 +898,8 @@ test_reflection_crossed (void)
   impostor_begin (&impostor, TOKEN);
   impostor_challenge (&impostor, &theirs);
   make_proof (&impostor.exchange, MMAP_SECRET_CONSUMER, TOKEN, &crossed);
-  g_assert_true (memcmp (&crossed, &theirs, sizeof theirs) == 0);
+  g_assert_cmpmem (crossed.proof, sizeof crossed.proof, theirs.proof,
+      sizeof theirs.proof);
   send_proof (impostor.raw.socket, &crossed);
   impostor_end (&impostor, MMAP_ERROR_ACCESS_TOKEN, "another one");
 }

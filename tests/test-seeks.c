@@ -10,6 +10,8 @@
 #include "pipe.h"
 #include "traffic.h"
 
+#include <gst/base/gstbasesink.h>
+
 #define SOURCE "videotestsrc name=test num-buffers=%u ! " \
     "video/x-raw,format=I420,width=64,height=48,framerate=50/1 ! "
 #define FRAME_NS (20 * GST_MSECOND)
@@ -376,6 +378,219 @@ test_instant_rate_change (void)
   harness_free (producer);
 }
 
+/* Asks the sinks of a playing producer to go on at @multiplier times the rate. */
+static void
+change_rate_of (Pipe * producer, gdouble multiplier)
+{
+  GstPad *pad = GST_BASE_SINK_PAD (pipe_get (producer, "sink"));
+
+  g_assert_true (gst_pad_send_event (pad,
+          gst_event_new_instant_rate_change (multiplier, 0)));
+}
+
+/* Waits for a segment of rate @rate, and frames in it; returns the number of one. */
+static guint
+wait_rate (Pipe * pipe, Traffic * traffic, gdouble rate)
+{
+  gint64 deadline = g_get_monotonic_time () + PIPE_TIMEOUT / GST_USECOND;
+  gdouble there = 0.0;
+  guint n;
+
+  while (there != rate) {
+    GstEvent *event = gst_pad_get_sticky_event (traffic->pad,
+        GST_EVENT_SEGMENT, 0);
+    const GstSegment *segment;
+
+    if (event) {
+      gst_event_parse_segment (event, &segment);
+      there = segment->rate;
+      gst_event_unref (event);
+    }
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+    g_usleep (1000);
+  }
+  g_mutex_lock (&pipe->lock);
+  n = pipe->frames->len;
+  g_mutex_unlock (&pipe->lock);
+  /* The clock's distance may have been another one for the first. */
+  pipe_wait_frames (pipe, n + 3);
+  return n + 2;
+}
+
+/* Frame @i comes when the producer's sink shows it. */
+static void
+assert_shown_together (Pipe * producer, Pipe * consumer, guint i)
+{
+  GstBaseSink *sink = GST_BASE_SINK (pipe_get (producer, "sink"));
+  PipeFrame *frame = pipe_get_frame (consumer, i);
+  GstClockTime there, here;
+
+  GST_BASE_SINK_PREROLL_LOCK (sink);
+  there = gst_segment_to_running_time (&sink->segment, GST_FORMAT_TIME,
+      frame->pts);
+  GST_BASE_SINK_PREROLL_UNLOCK (sink);
+  /* It may have waited for the first consumer. */
+  there += gst_element_get_base_time (producer->pipeline) +
+      gst_base_sink_get_ts_offset (sink);
+  here = frame->running_time + gst_element_get_base_time (consumer->pipeline);
+  g_assert_cmpint (ABS (GST_CLOCK_DIFF (there, here)), <, 2 * GST_MSECOND);
+}
+
+/* Who comes after the rate was changed without a flush, or has flushed since, plays as the others do. */
+static void
+test_instant_rate_late (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  /* So large that nobody who is slow is waited for. */
+  Pipe *producer = pipe_new (SOURCE "mmapsink name=sink socket-path=%s "
+      "leaky-type=downstream size=16000000", 100000, path), *consumers[2];
+  Traffic *traffic[2];
+  GstElement *src;
+  guint i;
+
+  for (i = 0; i < 2; i++) {
+    consumers[i] = pipe_new ("mmapsrc name=src socket-path=%s ! fakesink "
+        "name=out sync=false", path);
+    traffic[i] = traffic_new (pipe_get (consumers[i], "out"), "sink");
+  }
+  src = pipe_get (consumers[0], "src");
+  pipe_play (producer);
+  pipe_play (consumers[0]);
+  pipe_wait_frames (consumers[0], 10);
+  change_rate_of (producer, 2.0);
+  traffic_wait (traffic[0], GST_EVENT_INSTANT_RATE_CHANGE, 1);
+  pipe_wait_frames (consumers[0], 30);
+
+  pipe_play (consumers[1]);
+  assert_shown_together (producer, consumers[1], wait_rate (consumers[1],
+          traffic[1], 2.0));
+  change_rate_of (producer, 0.5);
+  assert_shown_together (producer, consumers[1], wait_rate (consumers[1],
+          traffic[1], 0.5));
+  /* The first hears it as an event, until its sink is flushed and forgets it. */
+  traffic_wait (traffic[0], GST_EVENT_INSTANT_RATE_CHANGE, 2);
+  g_assert_cmpuint (traffic_count (traffic[0], GST_EVENT_SEGMENT), ==, 1);
+  g_assert_true (gst_element_send_event (src, gst_event_new_flush_start ()));
+  g_assert_true (gst_element_send_event (src, gst_event_new_flush_stop (TRUE)));
+  wait_state (consumers[0]);
+  assert_shown_together (producer, consumers[0], wait_rate (consumers[0],
+          traffic[0], 0.5));
+  g_assert_cmpuint (traffic_count (traffic[1], GST_EVENT_INSTANT_RATE_CHANGE),
+      ==, 0);
+
+  /* A seek with a flush ends it, for all. */
+  g_assert_true (gst_element_seek_simple (producer->pipeline, GST_FORMAT_TIME,
+          GST_SEEK_FLAG_FLUSH, GST_SECOND));
+  for (i = 0; i < 2; i++) {
+    wait_rate (consumers[i], traffic[i], 1.0);
+    wait_state (consumers[i]);
+  }
+  wait_state (producer);
+  for (i = 0; i < 2; i++)
+    assert_shown_together (producer, consumers[i], wait_rate (consumers[i],
+            traffic[i], 1.0));
+  change_rate_of (producer, 4.0);
+  traffic_wait (traffic[0], GST_EVENT_INSTANT_RATE_CHANGE, 3);
+  traffic_wait (traffic[1], GST_EVENT_INSTANT_RATE_CHANGE, 1);
+  for (i = 0; i < 2; i++) {
+    pipe_free (consumers[i]);
+    traffic_free (traffic[i]);
+  }
+  pipe_free (producer);
+}
+
+/* Who asks to seek without a flush doesn't wait for frames that nobody takes: it is done once both play. */
+static void
+test_without_flush (void)
+{
+  GstElement *pipeline;
+  guint32 seqnum;
+  gint64 duration;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  pipeline = pair.consumer->pipeline;
+  for (i = 0; i < 4; i++) {
+    gboolean consumer_paused = i % 2 == 0;
+    GstEvent *event = gst_event_new_seek (1.0, GST_FORMAT_TIME, 0,
+        GST_SEEK_TYPE_SET, (i + 1) * GST_SECOND, GST_SEEK_TYPE_NONE,
+        -1);
+
+    pipe_set_state (consumer_paused ? pair.consumer : pair.producer,
+        GST_STATE_PAUSED);
+    seqnum = gst_event_get_seqnum (event);
+    g_assert_true (gst_element_send_event (pipeline, event));
+    /* Others are heard meanwhile. */
+    g_assert_true (gst_element_query_duration (pipeline, GST_FORMAT_TIME,
+            &duration));
+    pipe_set_state (pair.producer, GST_STATE_PLAYING);
+    pipe_set_state (pair.consumer, GST_STATE_PLAYING);
+    while (traffic_wait (pair.after, GST_EVENT_SEGMENT, i + 2)->seqnum !=
+        seqnum);
+  }
+  g_assert_cmpuint (traffic_count (pair.after, GST_EVENT_FLUSH_START), ==, 0);
+  pair_clear (&pair);
+}
+
+/* A live source that is paused lets nobody seek without a flush: nor may who asked for it keep the producer from stopping. */
+static void
+test_stops_while_paused (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc is-live=true ! video/x-raw,"
+      "width=64,height=48,framerate=50/1 ! mmapsink name=sink socket-path=%s",
+      path);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s on-disconnect=wait ! "
+      "fakesink name=out", path);
+  Traffic *before = traffic_new_upstream (pipe_get (producer, "sink"), "sink");
+
+  pipe_play (producer);
+  pipe_play (consumer);
+  pipe_wait_frames (consumer, 3);
+  gst_element_set_state (producer->pipeline, GST_STATE_PAUSED);
+  g_assert_true (gst_element_seek_simple (consumer->pipeline, GST_FORMAT_TIME,
+          0, 0));
+  traffic_wait (before, GST_EVENT_SEEK, 1);
+  pipe_free (producer);
+  pipe_free (consumer);
+  traffic_free (before);
+}
+
+/* What an application sends to the element itself is as what comes from downstream. */
+static void
+test_to_element (void)
+{
+  GstElement *src;
+  guint32 seqnum;
+  GstEvent *event;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  src = pipe_get (pair.consumer, "src");
+  for (i = 1; i < 10; i++) {
+    event = gst_event_new_seek (1.0, GST_FORMAT_TIME, GST_SEEK_FLAG_FLUSH,
+        GST_SEEK_TYPE_SET, i * GST_SECOND, GST_SEEK_TYPE_NONE, -1);
+    seqnum = gst_event_get_seqnum (event);
+    g_assert_true (gst_element_send_event (src, event));
+    g_assert_cmpuint (traffic_wait (pair.before, GST_EVENT_SEGMENT,
+            i + 1)->seqnum, ==, seqnum);
+    wait_state (pair.consumer);
+    g_assert_cmpuint (traffic_wait (pair.after, GST_EVENT_SEGMENT,
+            i + 1)->seqnum, ==, seqnum);
+    g_assert_cmpuint (item_after (pair.after, traffic_find (pair.after,
+                GST_EVENT_SEGMENT, i + 1), GST_EVENT_UNKNOWN)->pts, ==,
+        i * GST_SECOND);
+    if (i == 5)
+      pipe_play (pair.consumer);
+  }
+  pipe_set_state (pair.consumer, GST_STATE_READY);
+  g_assert_false (gst_element_seek_simple (src, GST_FORMAT_TIME,
+          GST_SEEK_FLAG_FLUSH, 0));
+  pair_clear (&pair);
+}
+
 static void
 add_tests (void)
 {
@@ -385,9 +600,13 @@ add_tests (void)
   leak_check_add_test ("/seeks/segments", test_segments);
   leak_check_add_test ("/seeks/reverse", test_reverse);
   leak_check_add_test ("/seeks/stress", test_stress);
+  leak_check_add_test ("/seeks/without-flush", test_without_flush);
+  leak_check_add_test ("/seeks/stops-while-paused", test_stops_while_paused);
+  leak_check_add_test ("/seeks/to-element", test_to_element);
   leak_check_add_test ("/seeks/position", test_position);
   leak_check_add_test ("/seeks/producer-seeks", test_producer_seeks);
   leak_check_add_test ("/seeks/instant-rate-change", test_instant_rate_change);
+  leak_check_add_test ("/seeks/instant-rate-late", test_instant_rate_late);
 }
 
 int

@@ -541,10 +541,156 @@ class Inspect(ToolCase):
         self.assertEqual(self.content(), before)
 
 
+class Doctor(ToolCase):
+    """On this machine, whatever it is, with something about it changed in a mount namespace."""
+
+    def look(self, *args, before="true", status=None, env=None):
+        """Each row's mark and text, the cure with it."""
+        result = subprocess.run(["unshare", "--mount", "sh", "-ec", before + '; exec "$@"', "sh", TOOL, "doctor", *args],
+                                capture_output=True, timeout=60, text=True, env=dict(os.environ, **(env or {})))
+        self.assertEqual(result.stderr, "")
+        rows, what = {}, None
+        for line in result.stdout.splitlines():
+            if line.startswith(" "):
+                rows[what] = (rows[what][0], rows[what][1] + line)
+                continue
+            mark, what, text = line.split(None, 2)
+            self.assertIn(mark, ("ok", "note", "WRONG"))
+            rows[what] = (mark, text)
+        wrong = any(mark == "WRONG" for mark, _ in rows.values())
+        self.assertEqual(result.returncode, 1 if wrong else 0, result.stdout)
+        if status is not None:
+            self.assertEqual(result.returncode, status, result.stdout)
+        return rows
+
+    def check(self, row, mark, *words):
+        self.assertEqual(row[0], mark, row)
+        for word in words:
+            self.assertIn(word, row[1])
+
+    def device(self, bdf, vendor="0x1af4", device="0x1110", size=65536):
+        """As in sysfs. Returns its directory."""
+        path = os.path.join(self.directory.name, "devices", bdf)
+        os.makedirs(path)
+        for name, text in (("vendor", vendor), ("device", device), ("enable", "1")):
+            with open(os.path.join(path, name), "w") as f:
+                f.write(text + "\n")
+        for name in ("resource2", "resource2_wc") if size else ():
+            with open(os.path.join(path, name), "w") as f:
+                f.truncate(size)
+        return path
+
+    def bind(self):
+        return f"mount --bind {self.directory.name}/devices /sys/bus/pci/devices"
+
+    def test_all(self):
+        rows = self.look()
+        self.assertEqual(set(rows), {"/dev/shm", "memfd", "kernel", "cpus", "clock", "socket", "vsock", "ivshmem"})
+        self.check(rows["memfd"], "ok", "sealed")
+
+    def test_shm(self):
+        small = "mount -t tmpfs -o size=%s tmpfs /dev/shm"
+        self.check(self.look(before=small % "512k", status=1)["/dev/shm"], "WRONG", "524288 bytes are free", "-> ", "remount,size=1G")
+        self.check(self.look(before=small % "8M")["/dev/shm"], "note", "8 of 8 MiB", "--shm-size")
+        self.check(self.look(before=small % "128M")["/dev/shm"], "ok", "128 of 128 MiB")
+        self.check(self.look(before=small % "128M" + "; chmod 755 /dev/shm; set -- setpriv --reuid=65534 --clear-groups \"$@\"")
+                   ["/dev/shm"], "WRONG", "user 65534 can make no files", "chmod 1777")
+
+    def test_runtime_directory(self):
+        where = self.directory.name
+        self.check(self.look(env={"XDG_RUNTIME_DIR": where})["socket"], "ok", where + "/gst-mmap/default")
+        self.check(self.look(env={"XDG_RUNTIME_DIR": where + "/none"}, status=1)["socket"], "WRONG", where + "/none", "No such file",
+                   "-> unset")
+        os.mkdir(where + "/gst-mmap")
+        os.chmod(where + "/gst-mmap", 0o777)
+        self.check(self.look(env={"XDG_RUNTIME_DIR": where}, status=1)["socket"], "WRONG", where + "/gst-mmap")
+        self.check(self.look(before="unset XDG_RUNTIME_DIR")["socket"], "note", "not set", "/tmp/gst-mmap-", "-> export")
+
+    def test_devices(self):
+        self.device("0000:00:00.0", "0x8086", "0x29c0")
+        self.check(self.look(before=self.bind())["ivshmem"], "note", "no device", "docs/vm.md")
+        self.check(self.look("ivshmem", before=self.bind(), status=1)["file"], "WRONG", "-device ivshmem-plain", "<shmem")
+        first = self.device("0000:00:05.0")
+        rows = self.look("ivshmem", before=self.bind())
+        self.check(rows["ivshmem"], "ok", "0000:00:05.0, plain, 65536 bytes, write-combining")
+        self.check(rows["file"], "ok", "/sys/bus/pci/devices/0000:00:05.0/resource2", "65536 bytes")
+        self.check(rows["content"], "ok", "zeros")
+        self.device("0000:00:06.0")
+        self.check(self.look("ivshmem", before=self.bind(), status=1)["file"], "WRONG", "pick one of ivshmem:0000:00:05.0")
+        self.look("ivshmem:00:06.0", before=self.bind())
+        self.check(self.look("ivshmem:0000:00:00.0", before=self.bind(), status=1)["file"], "WRONG", "8086:29c0")
+        os.chmod(first + "/resource2", 0)
+        nobody = "; set -- setpriv --reuid=65534 --clear-groups \"$@\""
+        self.check(self.look(before="chmod 711 " + self.directory.name + "; " + self.bind() + nobody, status=1)["ivshmem"],
+                   "WRONG", "user 65534", "udev rule", "docs/vm.md")
+
+    def test_device_without_memory(self):
+        self.device("0000:00:05.0", size=0)
+        self.check(self.look(before=self.bind(), status=1)["ivshmem"], "WRONG", "0000:00:05.0 has no memory", "pci-hole64-size")
+
+    def test_file(self):
+        self.check(self.look(self.path)["file"], "note", self.path + " isn't there", "-> start")
+        with open(self.path, "w") as f:
+            f.truncate(SIZE)
+        rows = self.look(self.path)
+        self.check(rows["file"], "ok", str(SIZE) + " bytes")
+        self.check(rows["content"], "ok", "zeros")
+        self.assertNotIn("size", rows)
+        os.truncate(self.path, SIZE + 4096)
+        self.check(self.look(self.path)["size"], "note", "no power of two", "truncate -s")
+        os.truncate(self.path, 100)
+        self.check(self.look(self.path, status=1)["file"], "WRONG", "100 bytes")
+        os.unlink(self.path)
+        self.offer()
+        self.check(self.look(self.path)["content"], "note", "inspect")
+        self.change(0, b"Dear\033[2Jdiary")
+        self.check(self.look(self.path, status=1)["content"], "WRONG", "no area of gst-mmap", "gst-mmap format")
+        os.chmod(self.path, 0o600)
+        os.chmod(self.directory.name, 0o711)
+        self.check(self.look(self.path, before='set -- setpriv --reuid=65534 --clear-groups "$@"', status=1)["file"],
+                   "WRONG", "user 65534", "Permission denied", "-> chown")
+        os.unlink(self.path)
+        os.mkfifo(self.path)
+        self.check(self.look(self.path, status=1)["file"], "WRONG", "no regular file")
+
+    def test_area(self):
+        """Bytes as docs/protocol.md has them: a channel of somebody who has died."""
+        with open(self.path, "wb") as f:
+            f.truncate(SIZE)
+        os.chmod(self.path, 0o600)
+        self.change(0, struct.pack("<8sIIQQII", b"mmaparea", 1, 0x0a0b0c0d, SIZE, 65536, 16, 16))
+        self.check(self.look(self.path)["content"], "ok", "16 channels, 0 in use")
+        self.change(4096, struct.pack("<QQ", 7, 8))
+        self.change(4096 + 32, struct.pack("<I", 4242))
+        self.change(4096 + 64, b"cam\033[2J")
+        rows = self.look(self.path)
+        self.check(rows["content"], "ok", "1 in use")
+        self.check(rows["channel"], "note", "cam\\x1b[2J", "pid 4242", "no sign of life")
+        living = subprocess.Popen([sys.executable, "-c", "import mmap, struct, sys, time\n"
+                                   "with open(sys.argv[1], 'r+b') as f: area = mmap.mmap(f.fileno(), 0)\n"
+                                   "for i in range(10**9): area[4224:4232] = struct.pack('<Q', i); time.sleep(0.05)", self.path])
+        self.addCleanup(living.wait)
+        self.addCleanup(living.kill)
+        while self.content()[4224:4232] == bytes(8):
+            pass
+        self.check(self.look(self.path)["channel"], "ok", "pid 4242", "lives")
+        self.change(16, struct.pack("<Q", SIZE * 2))
+        self.check(self.look(self.path, status=1)["content"], "WRONG", str(SIZE * 2), str(SIZE))
+
+    def test_only_looks(self):
+        self.offer()
+        before = self.content()
+        self.look(self.path)
+        self.assertEqual(self.content(), before)
+
+    def test_usage(self):
+        self.usage("too many", "doctor", self.path, "x")
+
+
 class Help(ToolCase):
     def test_help(self):
         text = self.accept("--help")
-        for command in ("offer", "answer", "verify", "inspect", "list", "clean"):
+        for command in ("offer", "answer", "verify", "inspect", "list", "clean", "doctor"):
             self.assertIn("\n  " + command, text)
             own = self.accept(command, "--help")
             self.assertIn("Usage:\n  gst-mmap " + command, own)

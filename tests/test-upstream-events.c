@@ -11,6 +11,7 @@
 #include "traffic.h"
 
 #include <gst/video/video.h>
+#include <string.h>
 
 #define ALL_FLAGS 0xff
 #define FORWARD_SEEK (1 << 0)
@@ -34,6 +35,8 @@ join (Harness * producer, const char *path)
   harness_wait_clients (producer, n + 1);
   harness_push_frame (producer, 0);
   pipe_wait_frames (consumer, 1);
+  /* Of a seek without a flush it is told what came of it only then. */
+  pipe_set_state (consumer, GST_STATE_PLAYING);
   return consumer;
 }
 
@@ -183,6 +186,17 @@ test_forward_events (void)
   harness_free (producer);
 }
 
+/* Seeks have a thread of their own: what came before them may be told after them. Returns: how many there are once there is one */
+static guint
+wait_for_upstream (Harness * producer, GstEventType type)
+{
+  guint n;
+
+  while ((n = harness_count_upstream (producer, type)) == 0)
+    g_usleep (1000);
+  return n;
+}
+
 /* Two consumers that ask for a keyframe at once ask once; after one has come, it is another question. */
 static void
 test_key_units_are_merged (void)
@@ -204,13 +218,51 @@ test_key_units_are_merged (void)
     /* Both have been heard. */
     for (i = 0; i < 2; i++)
       g_assert_true (say (consumers[i], make_seek (0)));
-    g_assert_cmpuint (harness_count_upstream (producer,
+    g_assert_cmpuint (wait_for_upstream (producer,
             GST_EVENT_CUSTOM_UPSTREAM), ==, 1);
     harness_push_frame (producer, round + 1);
   }
   for (i = 0; i < 2; i++)
     pipe_free (consumers[i]);
   harness_free (producer);
+}
+
+/* Said in the running time of the consumer's pipeline, which started later, heard in that of the producer's. */
+static void
+test_key_unit_time (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Pipe *producer = pipe_new ("videotestsrc is-live=true ! video/x-raw,"
+      "width=64,height=48,framerate=50/1 ! mmapsink name=sink socket-path=%s",
+      path);
+  Pipe *consumer = pipe_new ("mmapsrc socket-path=%s ! fakesink name=out",
+      path);
+  Traffic *before = traffic_new_upstream (pipe_get (producer, "sink"), "sink");
+  GstClockTime heard = GST_CLOCK_TIME_NONE, later;
+  GstClockTimeDiff error;
+  TrafficItem *item;
+  char *field;
+
+  pipe_play (producer);
+  g_usleep (300000);
+  pipe_play (consumer);
+  pipe_wait_frames (consumer, 3);
+  later = gst_element_get_base_time (consumer->pipeline) -
+      gst_element_get_base_time (producer->pipeline);
+  g_assert_cmpuint (later, >=, 300 * GST_MSECOND);
+  g_assert_true (say (consumer, gst_video_event_new_upstream_force_key_unit
+          (7 * GST_SECOND, FALSE, 0)));
+  item = traffic_wait (before, GST_EVENT_CUSTOM_UPSTREAM, 1);
+  field = strstr (item->text, "running-time=(guint64)");
+  g_assert_nonnull (field);
+  heard =
+      g_ascii_strtoull (field + strlen ("running-time=(guint64)"), NULL, 10);
+  error = GST_CLOCK_DIFF (7 * GST_SECOND + later, heard);
+  /* How exactly the two clocks are compared. */
+  g_assert_cmpint (ABS (error), <, 5 * GST_MSECOND);
+  pipe_free (consumer);
+  pipe_free (producer);
+  traffic_free (before);
 }
 
 static GstEvent *
@@ -454,6 +506,7 @@ add_tests (void)
   leak_check_add_test ("/upstream/forward-events", test_forward_events);
   leak_check_add_test ("/upstream/key-units-are-merged",
       test_key_units_are_merged);
+  leak_check_add_test ("/upstream/key-unit-time", test_key_unit_time);
   leak_check_add_test ("/upstream/qos", test_qos);
   leak_check_add_test ("/upstream/late-consumer-waits-for-key-unit",
       test_late_consumer_waits_for_key_unit);

@@ -53,6 +53,26 @@ protection_to_text (GstEvent * event)
 }
 
 static char *
+collection_to_text (GstEvent * event)
+{
+  GstStreamCollection *collection;
+  GString *text;
+  guint i;
+
+  gst_event_parse_stream_collection (event, &collection);
+  text = g_string_new ("streams of ");
+  g_string_append (text, gst_stream_collection_get_upstream_id (collection));
+  for (i = 0; i < gst_stream_collection_get_size (collection); i++) {
+    GstStream *stream = gst_stream_collection_get_stream (collection, i);
+
+    g_string_append_printf (text, " %s %d", gst_stream_get_stream_id (stream),
+        gst_stream_get_stream_type (stream));
+  }
+  gst_object_unref (collection);
+  return g_string_free (text, FALSE);
+}
+
+static char *
 event_to_text (GstEvent * event)
 {
   const GstStructure *structure = gst_event_get_structure (event);
@@ -61,6 +81,8 @@ event_to_text (GstEvent * event)
     return toc_to_text (event);
   if (GST_EVENT_TYPE (event) == GST_EVENT_PROTECTION)
     return protection_to_text (event);
+  if (GST_EVENT_TYPE (event) == GST_EVENT_STREAM_COLLECTION)
+    return collection_to_text (event);
   return structure ? gst_structure_to_string (structure) :
       g_strdup (GST_EVENT_TYPE_NAME (event));
 }

@@ -260,12 +260,22 @@ finder_add_file (ToolFinder * finder, int fd, const char *path,
     const struct stat *st, gboolean named)
 {
   ToolFound *found;
+  gboolean made;
   guint32 pid;
 
   if (fd < 0) {
     if (named)
       finder_add_other (finder, TOOL_FILE, TOOL_UNKNOWN, path,
           g_strerror (errno), st);
+    return;
+  }
+  if (tool_is_area (fd, &made)) {
+    found = tool_found_new (TOOL_AREA, lock_states[tool_area_lock_look (fd)],
+        path);
+    found->named = named;
+    pid = tool_found_read_area (found, fd);
+    tool_finder_set_owner (finder, found, st, pid);
+    tool_finder_add (finder, found, st);
     return;
   }
   if (!tool_is_region (fd)) {

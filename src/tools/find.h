@@ -15,6 +15,7 @@ typedef enum
 {
   TOOL_SOCKET,
   TOOL_FILE,                    /* a region with a path */
+  TOOL_AREA,                    /* a file that holds several channels */
   TOOL_MEMFD                    /* a region without */
 } ToolKind;
 
@@ -98,6 +99,15 @@ int tool_open_regular (int directory, const char *name, struct stat *st);
 
 /* Whether the file that @fd is open on begins as a region does. */
 gboolean tool_is_region (int fd);
+
+/* The same for an area: @made: (out): a producer made its file */
+gboolean tool_is_area (int fd, gboolean * made);
+
+/* Whether a producer has the area's file open, which all of them lock together. */
+ToolLock tool_area_lock_look (int fd);
+
+/* Fills in what is in the area that @fd is open on. Takes a moment, to see heartbeats. Returns: the pid of a live producer, as it says; 0 */
+guint32 tool_found_read_area (ToolFound * found, int fd);
 
 /* Adds @found (transfer full), unless it is there. @st: what it is known by */
 void tool_finder_add (ToolFinder * finder, ToolFound * found,

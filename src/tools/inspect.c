@@ -87,7 +87,9 @@ inspect (Inspection * inspection, GError ** error)
 static char *
 state_name (guint32 state)
 {
-  static const char *const names[] = { "free", "handshake", "up" };
+  static const char *const names[] = { "free", "handshake", "up",
+    "leaving"
+  };
 
   if (state < G_N_ELEMENTS (names))
     return g_strdup (names[state]);

@@ -15,6 +15,7 @@
 static const char *const kind_names[] = {
   [TOOL_SOCKET] = "socket",
   [TOOL_FILE] = "file",
+  [TOOL_AREA] = "area",
   [TOOL_MEMFD] = "memfd",
 };
 

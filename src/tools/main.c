@@ -29,6 +29,10 @@ static const struct
   {"list", tool_list,
       "show sockets and regions, and whether their owners live"},
   {"clean", tool_clean, "remove those whose owners are dead"},
+  {"format", tool_format, "make memory blank, for streams without a socket"},
+  {"doctor", tool_doctor, "check this machine's set-up, and say what to cure"},
+  {"ivshmem-server", tool_ivshmem_server,
+      "serve QEMU's ivshmem-doorbell devices"},
 };
 
 static void
@@ -40,7 +44,7 @@ print_help (void)
       "Looks at regions of shared memory, and speaks the handshake that "
       "proves that two\nprocesses see the same one.\n\nCommands:\n");
   for (i = 0; i < G_N_ELEMENTS (commands); i++)
-    g_print ("  %-10s%s\n", commands[i].name, commands[i].summary);
+    g_print ("  %-16s%s\n", commands[i].name, commands[i].summary);
   g_print ("\nOptions:\n"
       "  --help    this, or a command's own: gst-mmap COMMAND --help\n"
       "  --version version of this program and of the protocol\n\n"
@@ -125,6 +129,29 @@ tool_parse_paths (int argc, char **argv, const GOptionEntry * options,
     return FALSE;
   *paths = argc > 1 ? g_strdupv (argv + 1) : NULL;
   return TRUE;
+}
+
+gboolean
+tool_parse_size (const char *text, guint64 * size)
+{
+  static const char suffixes[] = "KMG";
+  char *digits = g_strdup (text);
+  gsize n = strlen (digits);
+  guint shift = 0;
+  gboolean ok;
+
+  if (n > 0 && !g_ascii_isdigit (digits[n - 1])) {
+    const char *suffix = strchr (suffixes, g_ascii_toupper (digits[n - 1]));
+
+    shift = suffix != NULL ? 10 * (suffix - suffixes + 1) : 0;
+    if (suffix != NULL)
+      digits[n - 1] = '\0';
+  }
+  ok = g_ascii_string_to_unsigned (digits, 10, 1, G_MAXUINT64 >> shift, size,
+      NULL);
+  *size = ok ? *size << shift : 0;
+  g_free (digits);
+  return ok;
 }
 
 char *

@@ -8,33 +8,8 @@
 #include "tool.h"
 #include "error.h"
 
-#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* 4096, 512K, 64M, 1G: powers of 1024. */
-static gboolean
-parse_size (const char *text, guint64 * size)
-{
-  static const char suffixes[] = "KMG";
-  char *digits = g_strdup (text);
-  gsize n = strlen (digits);
-  guint shift = 0;
-  gboolean ok;
-
-  if (n > 0 && !g_ascii_isdigit (digits[n - 1])) {
-    const char *suffix = strchr (suffixes, g_ascii_toupper (digits[n - 1]));
-
-    shift = suffix != NULL ? 10 * (suffix - suffixes + 1) : 0;
-    if (suffix != NULL)
-      digits[n - 1] = '\0';
-  }
-  ok = g_ascii_string_to_unsigned (digits, 10, 1, G_MAXUINT64 >> shift, size,
-      NULL);
-  *size = ok ? *size << shift : 0;
-  g_free (digits);
-  return ok;
-}
 
 static MmapRegion *
 make_region (const char *path, guint64 size, GError ** error)
@@ -147,7 +122,7 @@ tool_offer (int argc, char **argv)
     status = TOOL_USAGE;
   else if (file == NULL || *file == '\0')
     status = tool_usage ("--file is missing");
-  else if (size_text != NULL && !parse_size (size_text, &size))
+  else if (size_text != NULL && !tool_parse_size (size_text, &size))
     status = tool_usage ("--size is '%s', expected a number above 0, or one "
         "with K, M or G", size_text);
   else if (!g_utf8_validate (file, -1, NULL))

@@ -119,10 +119,12 @@ static gboolean
 is_ours (const Leftover * leftover, ToolKind kind)
 {
   MmapSocketRecord record;
-  gboolean ours;
+  gboolean ours, made;
 
   if (kind == TOOL_FILE)
     return tool_is_region (leftover->fd);
+  if (kind == TOOL_AREA)
+    return tool_is_area (leftover->fd, &made) && made;
   ours = mmap_socket_record_read (leftover->fd, &record);
   mmap_socket_record_clear (&record);
   return ours;

@@ -25,6 +25,9 @@ ToolStatus tool_verify (int argc, char **argv);
 ToolStatus tool_inspect (int argc, char **argv);
 ToolStatus tool_list (int argc, char **argv);
 ToolStatus tool_clean (int argc, char **argv);
+ToolStatus tool_format (int argc, char **argv);
+ToolStatus tool_doctor (int argc, char **argv);
+ToolStatus tool_ivshmem_server (int argc, char **argv);
 
 /* Parses the options of a command. --help prints and exits.
  * @arguments: (nullable): what the command takes besides options, for --help
@@ -38,6 +41,9 @@ gboolean tool_parse (int argc, char **argv, const GOptionEntry * options,
  * @paths: (out) (nullable) (transfer full): %NULL if there are none */
 gboolean tool_parse_paths (int argc, char **argv,
     const GOptionEntry * options, const char *summary, char ***paths);
+
+/* @text: a number of bytes above 0, or one with K, M or G, powers of 1024: 4096, 512K, 64M, 1G. FALSE if it is none. */
+gboolean tool_parse_size (const char *text, guint64 * size);
 
 /* Returns: (transfer full): @text, in which what is no printable UTF-8 is written as \xHH, so that no terminal obeys it */
 char *tool_escape (const char *text);

@@ -224,12 +224,8 @@ consumer_look (Peer * peer)
 }
 
 void
-consumer_prepare_to_stop (Peer * peer)
+consumer_end (Peer * peer)
 {
-  /* When the link has ended the producer uses their memory anew. */
-  g_mutex_lock (&lock);
-  drops = TRUE;
-  g_mutex_unlock (&lock);
   drop_kept (peer);
 }
 

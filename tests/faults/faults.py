@@ -32,6 +32,8 @@ class Suite:
         self.n_faults = max(options.groups, options.faults // TIMES) // options.groups
         self.until = time.monotonic() + options.seconds if options.seconds else None
         self.limit_s = LIMIT_S
+        # Consumers that are there at once, now and then.
+        self.crowd = max(8, 32 // TIMES)
         # In memory: who writes into a record must never wait for a disk.
         self.shm = pathlib.Path("/dev/shm")
         self.prefix = f"gst-mmap-faults-{os.getpid()}"
@@ -70,11 +72,14 @@ class Suite:
         middle = recoveries[len(recoveries) // 2][0] if recoveries else 0
         rows = [("faults injected", sum(faults.values())),
                 *[(f"  {kind}", n) for kind, n in faults.most_common()],
+                ("addresses", ", ".join(f"{counts[kind]} {kind}" for kind in ("socket", "area", "tcp"))),
                 ("processes started", sum(group.serial for group in self.groups)),
+                ("most consumers of a producer at once", max(group.most_consumers for group in self.groups)),
                 ("frames sent", counts["sent"]),
                 ("frames received", counts["received"]),
                 ("dropped for slow consumers, which know it", counts["missed"]),
                 ("lost beyond policy", counts["lost"]),
+                ("links in an area that stood still, and began anew", counts["anew"]),
                 ("torn", counts["torn"]),
                 ("with another frame's caps, offset or metadata", counts["strange"]),
                 ("blocks, ids, links leaked", f"{counts['blocks']} in {counts['audits']} audits"),

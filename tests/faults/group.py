@@ -13,9 +13,12 @@ from plan import generator
 from process import Process, Zygote
 
 MOST_CONSUMERS = 6
+AREA_CROWD = 12                         # an area of 256 MiB has 16 link slots, some of them those of the dead
 POLL_S = 0.001
+STILL_NS = 100_000_000                  # chosen: three threads of an interpreter look a hundred times as often
 CHECKPOINT_EACH, AUDIT_EACH = 8, 40     # faults; chosen: each producer sees some dozens of consumers die
 MOST_VIOLATIONS = 20
+LINK, AREA_LINK = "fd /memfd:gst-mmap-link (deleted)", "thread mmap-area"
 # What comes and goes while nothing happens.
 PASSING = ("thread mmap-reserve", "thread mmap-populate", "thread pool-")
 
@@ -41,6 +44,7 @@ class Group(threading.Thread):
         self.endings = []               # (seconds, of whom)
         self.history = collections.deque(maxlen=40)
         self.serial = 0
+        self.most_consumers = 0
         self.n_drawn = 0
         self.alive = {}                 # pid -> Process
         self.gone = []                  # Processes of this generation that have ended
@@ -48,6 +52,7 @@ class Group(threading.Thread):
         self.wake_up = []               # (ns, Process): when the stopped go on
         self.what = "nothing"
         self.generation = 0
+        self.producer_died = False      # since all had recovered
 
     # --- what there is ---
 
@@ -76,10 +81,13 @@ class Group(threading.Thread):
             options = self.plan.producer(self.serial)
         else:
             options = self.plan.consumer(random)
-        fate = plan.draw_fate(random) if random.random() < fated else None
-        new = Process(self.zygote, self.serial, role, self.directory, options, fate)
+        fate = plan.draw_fate(random) if random.random() < fated and not (self.plan.in_area and role == "producer") else None
+        # An abstract socket is one of its network namespace, and so is an address of TCP. In an area it takes a second to see that one has died.
+        contained = random.random() < {"socket": 0 if self.plan.abstract else 0.35, "area": 0.1, "tcp": 0}[self.plan.signalling]
+        new = Process(self.zygote, self.serial, role, self.directory, options, fate, contained)
         self.alive[new.pid] = new
-        self.touch(f"{new.name} starts as {new.pid}{', fate ' + fate if fate else ''}: {' '.join(options)[-150:]}")
+        self.touch(f"{new.name} starts as {new.pid}{' in a container' * contained}{', fate ' + fate if fate else ''}: "
+                   f"{' '.join(options)[-150:]}")
         return new
 
     def touch(self, text):
@@ -125,14 +133,20 @@ class Group(threading.Thread):
 
     def wait(self, what, condition, restores=False):
         """Until condition () is true. restores: starts what is lacking meanwhile."""
+        looked, stood_still = time.monotonic_ns(), 0
         while True:
+            # As the whole machine may, when it is a guest: that is no time for the others.
+            now = time.monotonic_ns()
+            stood_still += now - looked if now - looked > STILL_NS else 0
+            looked = now
             self.reap()
             self.serve()
             if restores:
                 self.restore()
             if condition():
                 return
-            if time.monotonic_ns() - self.since > self.suite.limit_s * 1e9:
+            # Since it looked: what has stood still after that is not counted yet.
+            if looked - self.since - stood_still > self.suite.limit_s * 1e9:
                 raise Hang(f"{self.suite.limit_s} s after the last event still not: {what}")
             time.sleep(POLL_S)
 
@@ -151,9 +165,12 @@ class Group(threading.Thread):
     def recover(self):
         """Each consumer that lives gets frames again. The time is that of the last of them."""
         self.wait("every consumer has had a frame since", lambda: not self.wake_up and len(self.producers()) == 1
-                  and not self.producers()[0].may_end and all(map(self.is_well, self.consumers())), restores=True)
+                  and not self.producers()[0].may_end and not any(m.is_lost for m in self.alive.values())
+                  and all(map(self.is_well, self.consumers())), restores=True)
+        self.most_consumers = max(self.most_consumers, len(self.consumers()))
         last = max(c.record.last_ns for c in self.consumers())
         self.recoveries.append(((last - self.since) / 1e9, self.what))
+        self.producer_died = False
 
     # --- faults ---
 
@@ -169,11 +186,18 @@ class Group(threading.Thread):
         producers = [p for p in self.producers() if not p.stopped and not p.may_end]
         if kind == "join" and len(self.consumers()) >= MOST_CONSUMERS:
             kind = "kill consumer"
+        # See plan.py.
+        if self.plan.in_area and kind in plan.DEADLY_FOR_PRODUCER:
+            kind = "kill consumer" if self.producer_died else kind
+            self.producer_died = True
         candidates = consumers if "consumer" in kind else producers
+        if "container" in kind:
+            candidates = [c for c in candidates if c.contained]
         victim = random.choice(candidates) if candidates else None
-        if victim is None and kind != "join":
+        joins = kind in ("join", "crowd of consumers")
+        if victim is None and not joins:
             return
-        self.what = kind if kind == "join" else f"{kind} ({victim.name})"
+        self.what = kind if joins else f"{kind} ({victim.name})"
         self.log(f"fault {self.n_drawn}: {self.what}")
         self.faults[kind] += 1
         action = getattr(self, "do_" + kind.split()[0])
@@ -210,6 +234,14 @@ class Group(threading.Thread):
 
     def do_join(self, random, kind, victim):
         self.spawn("consumer", 0.5)
+
+    def do_lose(self, random, kind, victim):
+        victim.lose()
+
+    def do_crowd(self, random, kind, victim):
+        crowd = min(self.suite.crowd, AREA_CROWD) if self.plan.in_area else self.suite.crowd
+        for _ in range(len(self.consumers()), crowd):
+            self.spawn("consumer", 0.2)
 
     def do_second(self, random, kind, victim):
         """The one that is there stays, if nothing happens to it meanwhile."""
@@ -267,9 +299,14 @@ class Group(threading.Thread):
         self.recover()
 
     def compare(self, member, kinds=None):
-        """Has it more open than it had before? Returns: what it has."""
+        """Has it more open than it had before? A consumer: while it has a link. Returns: what it has; None: somebody has died meanwhile."""
         def lasting(member):
             kinds = {kind: n for kind, n in member.list_kinds().items() if not kind.startswith(PASSING)}
+            # Who has made an area has it open as a file without a name.
+            for kind in ("fd", "mapping") if self.plan.in_area else []:
+                n = kinds.pop(f"{kind} /dev/shm/ (deleted)", 0)
+                if n:
+                    kinds[f"{kind} {self.plan.file}"] = n + kinds.get(f"{kind} {self.plan.file}", 0)
             # A consumer may have been offered the region that comes next.
             for name in ("/memfd:gst-mmap (deleted)", "/dev/shm/ (deleted)", str(self.plan.file)):
                 for kind in (f"fd {name}", f"mapping {name}"):
@@ -277,25 +314,32 @@ class Group(threading.Thread):
                         del kinds[kind]
             return kinds
         deadline = time.monotonic() + self.suite.limit_s
+        producers = self.producers()
+        before, known = member.kinds, kinds or member.kinds
         while True:
             try:
                 now = lasting(member)
             except (FileNotFoundError, ProcessLookupError):
-                return
-            kinds = kinds or member.kinds or now
+                return None
+            # Its consumers close what they had of a dead one before anybody is told of its death.
+            if not producers or any(other.has_died() for other in [member, *producers]):
+                member.kinds = before
+                return None
             # A thread that has just begun has the name of the one that made it: the least counts.
-            member.kinds = {kind: min(n, kinds.get(kind, 0)) for kind, n in now.items()}
-            if member.kinds == now:
-                return now
+            if member.role == "producer" or LINK in now or AREA_LINK in now:
+                known = known or now
+                member.kinds = {kind: min(n, known.get(kind, 0)) for kind, n in now.items()}
+                if member.kinds == now:
+                    return now
             if time.monotonic() > deadline:
                 break
             self.reap()
             self.serve()
-            if member.status is not None:
-                return
             time.sleep(POLL_S)
-        more = {kind: f"{n}, not {kinds.get(kind, 0)}" for kind, n in now.items() if n > kinds.get(kind, 0)}
+        known = known or {}
+        more = {kind: f"{n}, not {known.get(kind, 0)}" for kind, n in now.items() if n > known.get(kind, 0)}
         self.violate("leaks", f"{member.name} has {more}")
+        return None
 
     def leave(self):
         """All consumers go, each in its way. Returns: the producer, which holds and has nobody any more; None if it has died."""
@@ -315,6 +359,7 @@ class Group(threading.Thread):
         self.generation += 1
         random = generator(self.seed, self.index, "generation", self.generation)
         self.plan = plan.Plan(random, self.sockets, self.shm, self.seed)
+        self.counts[self.plan.signalling] += 1
         self.log(f"generation {self.generation}: {self.plan.pipeline}")
         self.touch("a new generation")
         self.what = "start"
@@ -386,6 +431,10 @@ class Group(threading.Thread):
         sent, began = producer.record.published, producer.record.number
         who = f"{member.describe_end()}: {run}, then {later}, of {producer.describe_end()}, which sent {sent}"
         if later and (later.producer, later.cycle) == (run.producer, run.cycle):
+            # Whose heartbeat has failed to come for a second, because the machine stood still, is dead in an area, and comes again.
+            if self.plan.in_area:
+                self.counts["anew"] += 1
+                return
             self.violate("lost", f"two links of one: {who}")
         elif later and later.producer < run.producer:
             self.violate("lost", f"an older producer after a newer one: {who}")

@@ -108,11 +108,10 @@ start (void)
 static void
 stop (void)
 {
-  if (g_str_equal (peer.role, "consumer"))
-    consumer_prepare_to_stop (&peer);
   gst_element_set_state (peer.pipeline, GST_STATE_NULL);
 }
 
+/* A consumer keeps what it has kept: that is to stay as it is. */
 static gboolean
 on_cycle (gpointer data)
 {
@@ -221,6 +220,8 @@ peer_run (char ***argv)
   gst_object_unref (bus);
   gst_object_unref (peer.link);
   gst_object_unref (peer.pipeline);
+  if (g_str_equal (peer.role, "consumer"))
+    consumer_end (&peer);
   g_main_loop_unref (peer.loop);
   record_set (&peer.record->state,
       peer.status == 0 ? RECORD_ENDED : RECORD_FAILED);

@@ -57,8 +57,8 @@ void producer_look (Peer * peer);
 
 void consumer_init (Peer * peer);
 void consumer_look (Peer * peer);
-/* The pipeline is about to go to NULL. */
-void consumer_prepare_to_stop (Peer * peer);
+/* The pipeline has gone: what was kept of it is looked at once more, and given back. */
+void consumer_end (Peer * peer);
 /* It is there, and starts anew. */
 void consumer_start_anew (Peer * peer);
 

@@ -2,9 +2,11 @@
 one that depends on the machine's speed doesn't change the others."""
 
 import math
+import os
 import random
 import shlex
 import signal
+import socket
 
 WIDTHS = [(64, 16), (128, 64), (320, 240), (640, 480), (1280, 800)]
 LARGEST = 60000                 # bytes of a frame without caps
@@ -17,7 +19,23 @@ FAULTS = {
     "restart consumer in its process": 6, "join": 24,
     "kill producer": 6, "stop producer": 6, "crash producer": 3, "end producer": 3, "end of stream": 3,
     "second producer": 2, "two at once for a dead one": 3, "kill all": 3,
+    "lose consumer with its container": 10, "lose producer with its container": 8, "crowd of consumers": 1,
 }
+
+
+# After these there is another one.
+DEADLY_FOR_PRODUCER = {"kill producer", "crash producer", "end producer", "end of stream", "two at once for a dead one", "kill all",
+                       "lose producer with its container"}
+
+# Where offers and answers go: a socket, the mailboxes of an area, or TCP, in front of one. The latter two only if asked for: see docs/testing.md.
+SIGNALLING = {"socket": 70, "area": 18, "tcp": 12} if os.environ.get("MMAP_FAULTS_AREAS") else {"socket": 100}
+
+
+def find_port():
+    """A TCP port that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def generator(*what):
@@ -49,15 +67,23 @@ class Plan:
     def __init__(self, random, directory, shm, seed):
         self.seed = seed
         self.directory = directory
-        self.abstract = f"{shm.name}-socket" if random.random() < 0.25 else None
-        self.address = f"@{self.abstract}" if self.abstract else str(directory / "socket")
-        self.file = shm if random.random() < 0.4 else None
+        self.signalling = random.choices(list(SIGNALLING), SIGNALLING.values())[0]
+        # What was a dead producer's in an area is kept until its successor's successor takes it, and is used then: no two die before all
+        # consumers have had a frame of the one in between, and nobody keeps frames.
+        self.in_area = self.signalling != "socket"
+        self.abstract = f"{shm.name}-socket" if random.random() < 0.25 and not self.in_area else None
+        address = f"@{self.abstract}" if self.abstract else str(directory / "socket")
+        self.file = shm if random.random() < 0.4 or self.in_area else None
+        # Of both sides.
+        self.where = f"socket-path={address}" if not self.in_area else f"file={self.file}"
+        if self.signalling == "tcp":
+            self.where += f" address=tcp:127.0.0.1:{find_port()}"
         self.caps = None
         # Blocking, and where frames may be missing, if the consumer knows how many.
         self.leaky = random.choice(["none", "none", "upstream", "downstream"])
         self.metas_period = random.choice([0, 1, 3, 7])
-        sink = [f"mmapsink name=link sync=false socket-path={self.address}"]
-        if self.file:
+        sink = [f"mmapsink name=link sync=false {self.where}"]
+        if self.file and not self.in_area:
             sink.append(f"file={self.file}")
         sink.append(f"leaky-type={self.leaky}")
         if random.random() < 0.4:
@@ -72,7 +98,7 @@ class Plan:
                 head += " ! identity drop-allocation=true"
         else:
             head = f"fakesrc format=time sizetype=random sizemin=40 sizemax={LARGEST} filltype=nothing"
-        if random.random() < 0.4:
+        if random.random() < 0.4 and not self.in_area:
             sink.append(f"size={random.randint(4, 12) * largest + OVERHEAD}")
         if random.random() < 0.3:
             sink.append("wait-for-connection=false")
@@ -95,12 +121,12 @@ class Plan:
 
     def consumer(self, random):
         # Some end with their producer, and then must have had all that it sent.
-        source = (f"mmapsrc name=link socket-path={self.address} is-live={random.choice(['true', 'false'])} "
+        source = (f"mmapsrc name=link {self.where} is-live={random.choice(['true', 'false'])} "
                   f"on-disconnect={random.choices(['wait', 'eos'], [85, 15])[0]}")
         if random.random() < 0.3:
             source += f" spin-time={random.choice([0, 100000])}"
         options = []
-        kind = random.choice(["fast", "fast", "slow", "holds", "queue"])
+        kind = random.choice(["fast", "fast", "slow"] if self.in_area else ["fast", "fast", "slow", "holds", "queue"])
         if kind == "slow":
             options.append(f"--pause={random.choice([1000, 3000])}")
         elif kind == "holds":

@@ -1,6 +1,7 @@
 """Processes of the fault suite: the zygote that they fork from, and what each leaves behind in its record."""
 
 import collections
+import contextlib
 import mmap
 import os
 import re
@@ -90,8 +91,8 @@ class Zygote:
             else:
                 self.exits[int(numbers[0])] = int(numbers[1])
 
-    def spawn(self, options):
-        self.write("spawn " + " ".join(options))
+    def spawn(self, options, contained):
+        self.write(("contain " if contained else "spawn ") + " ".join(options))
         while not self.spawned:
             self.read(10)
         return self.spawned.popleft()
@@ -102,9 +103,10 @@ class Zygote:
         self.process.stdout.close()
 
 
-def list_sockets():
-    """Inodes of the sockets for packets: GStreamer has pairs of its own, for streams, which come as they are needed."""
-    with open("/proc/net/unix") as table:
+def list_sockets(pid):
+    """Inodes of the sockets for packets in a process's network namespace: GStreamer has pairs of its own, for streams, which come as they
+    are needed."""
+    with open(f"/proc/{pid}/net/unix") as table:
         rows = [line.split() for line in table]
     return {f"socket:[{row[6]}]" for row in rows if row[4] == "0005"}
 
@@ -115,13 +117,15 @@ def without_numbers(target):
 
 
 class Process:
-    """A producer or a consumer. fate: None, or the text that it was given."""
+    """A producer or a consumer. fate: None, or the text that it was given. contained: in namespaces of its own."""
 
-    def __init__(self, zygote, serial, role, directory, options, fate):
+    def __init__(self, zygote, serial, role, directory, options, fate, contained):
         self.zygote = zygote
         self.serial = serial
         self.role = role
         self.fate = fate
+        self.contained = contained
+        self.is_lost = False            # its container was: it must end
         self.name = f"{role} {serial}"
         self.record = Record(directory / f"{serial}.record")
         self.errors_path = directory / f"{serial}.errors"
@@ -141,7 +145,7 @@ class Process:
             options = options + [f"--fate={fate}"]
         self.options = options
         self.pid = zygote.spawn([f"--role={role}", f"--record={self.record.path}", f"--errors={self.errors_path}",
-                                 *options])
+                                 *options], contained)
 
     def send(self, number):
         self.zygote.write(f"kill {self.pid} {int(number)}")
@@ -150,8 +154,16 @@ class Process:
         self.expected.add(int(number))
         self.send(number)
 
+    def lose(self):
+        """Its container ends: the first process of its namespaces is killed."""
+        self.is_lost = True
+        self.expected.add(int(signal.SIGKILL))
+        self.zygote.write(f"lose {self.pid}")
+
     def end(self, number=signal.SIGTERM):
-        """In order. One that has not set up its handler yet dies of it."""
+        """In order. One that has not set up its handler yet dies of it, and so would one that is told twice."""
+        if self.may_end:
+            return
         self.may_end = True
         self.end_ns = time.monotonic_ns()
         if self.record.state == STARTING:
@@ -165,6 +177,14 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             return False
 
+    def has_died(self):
+        """Also if nobody has been told yet."""
+        try:
+            with open(f"/proc/{self.pid}/stat") as file:
+                return self.status is not None or file.read().rpartition(")")[2].split()[0] in "ZX"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
     def describe_end(self):
         return (f"{self.name} (status {self.status}, {'told to end, ' if self.may_end else ''}started anew {self.cycle} times, "
                 f"{' '.join(self.options)})")
@@ -172,12 +192,13 @@ class Process:
     def describe_threads(self):
         """What each does: its state, and where in the kernel it waits."""
         text = ""
-        for task in os.listdir(f"/proc/{self.pid}/task") if self.status is None else []:
-            words = []
-            for name in ("comm", "stat", "wchan"):
-                with open(f"/proc/{self.pid}/task/{task}/{name}") as file:
-                    words.append(file.read().strip())
-            text += f" {words[0]}:{words[1].rpartition(')')[2][1]}:{words[2]}"
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for task in os.listdir(f"/proc/{self.pid}/task") if self.status is None else []:
+                words = []
+                for name in ("comm", "stat", "wchan"):
+                    with open(f"/proc/{self.pid}/task/{task}/{name}") as file:
+                        words.append(file.read().strip())
+                text += f" {words[0]}:{words[1].rpartition(')')[2][1]}:{words[2]}"
         return text
 
     def errors(self):
@@ -211,7 +232,7 @@ class Process:
         kinds = collections.Counter()
         directory = f"/proc/{self.pid}/fd"
         own = str(self.record.path.parent)
-        sockets = list_sockets()
+        sockets = list_sockets(self.pid)
         for fd in os.listdir(directory):
             try:
                 target = os.readlink(f"{directory}/{fd}")

@@ -171,6 +171,18 @@ count_kept_blocks_locked (MmapProducer * producer)
   return n;
 }
 
+static guint
+count_free_publications_locked (MmapProducer * producer)
+{
+  guint32 next = producer->free_publications;
+  guint n;
+
+  for (n = 0; next != 0 && n <= producer->publications->len; n++)
+    next = g_array_index (producer->publications, MmapPublication,
+        next - 1).next;
+  return n;
+}
+
 /* Nobody is there, and nothing is on its way: all is free. */
 static void
 audit (Peer * peer)
@@ -186,10 +198,10 @@ audit (Peer * peer)
   arena = producer->arena;
   if (arena)
     record->leaked_blocks = mmap_blocks_get_count (arena->frames)
-        + mmap_blocks_get_count (arena->control)
+        + mmap_blocks_get_count (arena->control) - arena->n_spares
         - count_kept_blocks_locked (producer);
   record->leaked_publications = producer->n_held
-      + producer->publications->len - producer->free_publications->len;
+      + producer->publications->len - count_free_publications_locked (producer);
   for (i = 0; i < MMAP_MAX_LINKS; i++)
     if (producer->links[i])
       record->leaked_links++;

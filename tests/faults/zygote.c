@@ -5,8 +5,10 @@
  *
  * Has loaded all that its children need, so that they start in a millisecond. faults.py writes lines to its standard input:
  *
- *   spawn OPTION...   forks a process: see peer.c. Prints "pid N"
- *   kill N SIGNAL     to a child that has not been waited for: another process never has its number
+ *   spawn OPTION...     forks a process: see peer.c. Prints "pid N"
+ *   contain OPTION...   the same in PID, mount and network namespaces of its own, as in a container: it has an init process
+ *   kill N SIGNAL       to a child that has not been waited for: another process never has its number
+ *   lose N              kills the init process of its namespace, which takes it along
  *
  * It prints "exit N STATUS", as of waitpid(2), when one has ended. When its input ends, all of them do.
  */
@@ -16,11 +18,14 @@
 #include "gstmmapsrc.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -29,7 +34,19 @@
 
 static sigset_t child_signal;
 static int signal_fd;
-static GHashTable *children;
+static int own_pids;            /* the namespace */
+static GHashTable *children;    /* pid -> that of its namespace's init process, or 0 */
+
+/* Sees its own processes, as in a container: LeakSanitizer looks for its threads by the numbers that they have here. */
+static void
+leave_namespaces (void)
+{
+  if (unshare (CLONE_NEWNS | CLONE_NEWNET) < 0
+      || mount ("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0
+      || mount ("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
+          NULL) < 0)
+    g_error ("unshare: %s", g_strerror (errno));
+}
 
 static int
 run_child (pid_t parent, const char *options)
@@ -38,7 +55,8 @@ run_child (pid_t parent, const char *options)
   g_auto (GStrv) argv = NULL;
 
   prctl (PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid () != parent)
+  /* 0: in a namespace that doesn't have it. */
+  if (getppid () != parent && getppid () != 0)
     return 2;
   close (signal_fd);
   dup2 (STDERR_FILENO, STDOUT_FILENO);
@@ -49,17 +67,55 @@ run_child (pid_t parent, const char *options)
 }
 
 static void
-spawn (const char *options)
+spawn (const char *options, pid_t init)
 {
   pid_t parent = getpid ();
   pid_t pid = fork ();
 
-  if (pid == 0)
+  if (pid == 0) {
+    if (init != 0)
+      leave_namespaces ();
     exit (run_child (parent, options));
+  }
   if (pid < 0)
     g_error ("fork: %s", g_strerror (errno));
-  g_hash_table_add (children, GINT_TO_POINTER (pid));
+  g_hash_table_insert (children, GINT_TO_POINTER (pid), GINT_TO_POINTER (init));
   printf ("pid %d\n", (int) pid);
+}
+
+/* The first child in a new namespace is its init process. */
+static pid_t
+spawn_init (void)
+{
+  pid_t pid = fork ();
+
+  if (pid == 0) {
+    prctl (PR_SET_PDEATHSIG, SIGKILL);
+    for (;;)
+      pause ();
+  }
+  if (pid < 0)
+    g_error ("fork: %s", g_strerror (errno));
+  return pid;
+}
+
+static void
+contain (const char *options)
+{
+  if (unshare (CLONE_NEWPID) < 0)
+    g_error ("unshare: %s: only root can run this", g_strerror (errno));
+  spawn (options, spawn_init ());
+  if (setns (own_pids, CLONE_NEWPID) < 0)
+    g_error ("setns: %s", g_strerror (errno));
+}
+
+static void
+lose (int pid)
+{
+  gpointer init = g_hash_table_lookup (children, GINT_TO_POINTER (pid));
+
+  if (init)
+    kill (GPOINTER_TO_INT (init), SIGKILL);
 }
 
 static void
@@ -69,7 +125,11 @@ handle_line (char *line)
 
   g_strchomp (line);
   if (g_str_has_prefix (line, "spawn "))
-    spawn (line + strlen ("spawn "));
+    spawn (line + strlen ("spawn "), 0);
+  else if (g_str_has_prefix (line, "contain "))
+    contain (line + strlen ("contain "));
+  else if (sscanf (line, "lose %d", &pid) == 1)
+    lose (pid);
   else if (sscanf (line, "kill %d %d", &pid, &number) != 2)
     g_error ("what is \"%s\"?", line);
   else if (g_hash_table_contains (children, GINT_TO_POINTER (pid)))
@@ -86,6 +146,10 @@ reap (void)
   if (read (signal_fd, &info, sizeof info) < 0)
     return;
   while ((pid = waitpid (-1, &status, WNOHANG)) > 0) {
+    /* Init processes are nobody's. */
+    if (!g_hash_table_contains (children, GINT_TO_POINTER (pid)))
+      continue;
+    lose (pid);
     g_hash_table_remove (children, GINT_TO_POINTER (pid));
     printf ("exit %d %d\n", (int) pid, status);
   }
@@ -140,6 +204,7 @@ main (int argc, char **argv)
     g_error ("There are threads, which fork() doesn't take along");
 
   children = g_hash_table_new (NULL, NULL);
+  own_pids = open ("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
   sigemptyset (&child_signal);
   sigaddset (&child_signal, SIGCHLD);
   sigprocmask (SIG_BLOCK, &child_signal, NULL);

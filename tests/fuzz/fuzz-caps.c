@@ -10,6 +10,7 @@
 #include "error.h"
 #include "gstmmapcapabilities.h"
 #include "gstmmapevent.h"
+#include "gstmmaptext.h"
 
 static const FuzzKey keys[] = {
   {"protocol", "u"}, {"session", "t"}, {"region-id", "u"}, {"link-id", "u"},

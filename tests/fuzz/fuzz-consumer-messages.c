@@ -17,11 +17,39 @@ fuzz_start (void)
 {
 }
 
+/* What the offer is of is not as it should be. */
+static void
+spoil (FuzzConsumer * self, FuzzInput * input)
+{
+  guint64 *link = (guint64 *) self->link->area;
+  guint64 *header = (guint64 *) self->region->base;
+  guint word;
+
+  switch (fuzz_below (input, 16)) {
+    case 13:
+      word = fuzz_below (input, 8);
+      link[word] = fuzz_number (input);
+      break;
+    case 14:
+      word = fuzz_below (input, 16);
+      header[word] = fuzz_number (input);
+      break;
+    case 15:
+      /* The token is at the end. */
+      self->region->base[self->region->size - 1 - fuzz_below (input, 16)]++;
+      break;
+    default:
+      break;
+  }
+}
+
 static GVariant *
 make_offer (FuzzConsumer * self, FuzzInput * input)
 {
-  return fuzz_edit_dict (input, fuzz_consumer_make_offer (self),
-      fuzz_message_keys, &fuzz_message_words);
+  GVariant *offer = fuzz_consumer_make_offer (self);
+
+  spoil (self, input);
+  return fuzz_edit_dict (input, offer, fuzz_message_keys, &fuzz_message_words);
 }
 
 static void

@@ -12,8 +12,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define SESSION G_GUINT64_CONSTANT (0x1234567890abcdef)
-
 void
 fuzz_consumer_init (FuzzConsumer * self)
 {
@@ -23,7 +21,7 @@ fuzz_consumer_init (FuzzConsumer * self)
   mmap_consumer_set_spin_time (self->consumer, 0);
   mmap_consumer_set_media (self->consumer, "video/x-raw");
   self->wake_fd = mmap_wake_fd_new ();
-  self->link = mmap_link_new (SESSION, 1, self->wake_fd, NULL);
+  self->link = mmap_link_new (FUZZ_SESSION, 1, self->wake_fd, NULL);
   fuzz_assert (self->consumer && self->link);
 }
 
@@ -48,12 +46,12 @@ fuzz_consumer_make_offer (FuzzConsumer * self)
   g_auto (MmapCapabilities) offer = { 0 };
 
   g_clear_pointer (&self->region, mmap_region_unref);
-  self->region = mmap_region_new_memfd (FUZZ_REGION_BYTES, SESSION,
+  self->region = mmap_region_new_memfd (FUZZ_REGION_BYTES, FUZZ_SESSION,
       ++self->region_id, NULL);
   mmap_capabilities_init (&offer);
   offer.token.n_bytes = 16;
   memset (offer.token.bytes, 0x77, 16);
-  offer.session = SESSION;
+  offer.session = FUZZ_SESSION;
   offer.region_id = self->region_id;
   offer.file = g_strdup ("memfd");
   offer.size = self->region->size;

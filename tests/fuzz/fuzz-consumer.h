@@ -11,6 +11,7 @@ G_BEGIN_DECLS
 
 #define FUZZ_REGION_BYTES (sizeof (MmapRegionHeader) + 32768)
 #define FUZZ_MAX_HELD 8
+#define FUZZ_SESSION G_GUINT64_CONSTANT (0x1234567890abcdef)
 
 typedef struct
 {

@@ -162,6 +162,7 @@ fuzz_send (FuzzInput * input, int socket_fd, guint kind, GVariant * body,
 /* --- a consumer that never sleeps --- */
 
 static MmapConsumer *awake;
+static char last_error[256];
 
 int __real_ppoll (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
     const sigset_t * mask);
@@ -215,9 +216,16 @@ fuzz_next (MmapConsumer * consumer, MmapItem * item)
   awake = NULL;
   mmap_consumer_set_cancelled (consumer, FALSE);
   fuzz_assert ((next == MMAP_NEXT_ERROR) == (error != NULL));
+  g_strlcpy (last_error, error ? error->message : "", sizeof last_error);
   if (next == MMAP_NEXT_FRAME || next == MMAP_NEXT_EVENT)
     fuzz_check_item (item);
   return next;
+}
+
+const char *
+fuzz_get_error (void)
+{
+  return last_error;
 }
 
 static void

@@ -34,8 +34,11 @@ guint fuzz_choose_fds (FuzzInput * input, const int *fds, guint n_fds,
     int made[FUZZ_MAX_FDS]);
 
 /* As mmap_consumer_next(), with MMAP_NEXT_CANCELLED where that would sleep. The program is linked with --wrap=ppoll and
- * --wrap=epoll_wait. Errors are dropped. */
+ * --wrap=epoll_wait. */
 MmapNextResult fuzz_next (MmapConsumer * consumer, MmapItem * item);
+
+/* What the last one failed with, or "". */
+const char *fuzz_get_error (void);
 
 /* Ends the program unless the item's bytes lie in its region, and can be read. */
 void fuzz_check_item (const MmapItem * item);

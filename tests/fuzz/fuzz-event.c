@@ -9,6 +9,8 @@
 #include "fuzz-gst.h"
 
 #include "gstmmapevent.h"
+#include "gstmmaptext.h"
+#include "gstmmapsegment.h"
 
 #include <string.h>
 
@@ -22,7 +24,7 @@ static const guint32 types[] = {
   GST_EVENT_CUSTOM_DOWNSTREAM, GST_EVENT_CUSTOM_DOWNSTREAM_OOB,
   GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, GST_EVENT_CUSTOM_BOTH,
   GST_EVENT_CUSTOM_BOTH_OOB, GST_EVENT_CAPS, GST_EVENT_SEGMENT, GST_EVENT_EOS,
-  GST_EVENT_QOS, GST_EVENT_BUFFERSIZE
+  GST_EVENT_QOS, GST_EVENT_BUFFERSIZE, GST_EVENT_STREAM_COLLECTION
 };
 
 static const FuzzKey keys[] = {
@@ -35,7 +37,8 @@ static const FuzzKey keys[] = {
   {"start-type", "u"}, {"start", "x"}, {"stop-type", "u"}, {"stop", "x"},
   {"trickmode-interval", "t"}, {"amount", "t"}, {"flush", "b"},
   {"intermediate", "b"}, {"latency", "t"}, {"uid", "s"}, {"streams", "as"},
-  {"reset-time", "b"}, {NULL, NULL}
+  {"reset-time", "b"}, {"upstream-id", "s"}, {"streams", "a(suuss)"},
+  {"stream", "(suuss)"}, {NULL, NULL}
 };
 
 static const FuzzWords words = { fuzz_gst_strings, NULL };

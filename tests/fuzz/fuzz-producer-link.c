@@ -14,29 +14,6 @@ fuzz_start (void)
 {
 }
 
-static void
-bring_up (FuzzProducer * self, FuzzPeer * peer)
-{
-  g_autoptr (GVariant) answer = NULL;
-  FuzzInput plain = { NULL, 0, FALSE };
-  GVariantDict hello;
-  int fd;
-
-  fuzz_peer_connect (self, peer, TRUE);
-  answer = fuzz_peer_make_answer (peer);
-  /* Too many, or no room for a token. */
-  if (!answer)
-    return;
-  fuzz_assert (mmap_producer_accept_answer (self->producer, answer, NULL));
-  fd = fuzz_peer_get_wake_fd (peer);
-  g_variant_dict_init (&hello, NULL);
-  g_variant_dict_insert (&hello, "protocol", "u", MMAP_PROTOCOL_VERSION);
-  fuzz_send (&plain, peer->fd, MMAP_MESSAGE_HELLO,
-      g_variant_ref_sink (g_variant_dict_end (&hello)), &fd, 1);
-  fuzz_producer_serve (self);
-  mmap_producer_admit (self->producer, peer->link_id);
-}
-
 /* By the rules: without what they lead to, there is nothing to break. */
 static void
 read_one (FuzzPeer * peer, gboolean frame)
@@ -58,7 +35,7 @@ step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
     choice = 0;
   switch (choice) {
     case 0:
-      bring_up (self, peer);
+      fuzz_peer_bring_up (self, peer);
       break;
     case 1:
       read_one (peer, TRUE);

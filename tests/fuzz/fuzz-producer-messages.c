@@ -58,13 +58,26 @@ carry_answer (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
   fuzz_assert (accepted == (error == NULL));
 }
 
+/* What consumers say once their link is up. */
+static void
+say_late (FuzzInput * input, FuzzPeer * peer)
+{
+  static const MmapMessageKind kinds[] = {
+    MMAP_MESSAGE_WISHES, MMAP_MESSAGE_EVENT, MMAP_MESSAGE_QUERY,
+    MMAP_MESSAGE_NEEDS
+  };
+  MmapMessageKind kind = kinds[fuzz_below (input, G_N_ELEMENTS (kinds))];
+
+  fuzz_send (input, peer->fd, kind, fuzz_body (input), NULL, 0);
+}
+
 static void
 step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
 {
-  guint choice = fuzz_below (input, 10);
+  guint choice = fuzz_below (input, 12);
   int fd;
 
-  if (peer->fd < 0 && choice != 9)
+  if (peer->fd < 0 && choice < 9)
     choice = choice % 2;
   switch (choice) {
     case 0:
@@ -95,6 +108,12 @@ step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
         fuzz_peer_close (peer);
       else
         shutdown (peer->fd, SHUT_WR);
+      break;
+    case 10:
+      if (peer->fd < 0)
+        fuzz_peer_bring_up (self, peer);
+      else
+        say_late (input, peer);
       break;
     default:
       fuzz_producer_act (self, input);

@@ -14,6 +14,9 @@
 #define REGION_BYTES (128 * 1024)
 #define MAX_FRAME_BYTES 8192
 
+/* A consumer refuses to keep more than 16 regions that nothing is in; a sink's events are in each. */
+#define MAX_UNUSED_REGIONS 8
+
 /* --- the producer --- */
 
 static void
@@ -106,18 +109,35 @@ on_free (gpointer data)
   g_free (frame);
 }
 
-static void
-publish (FuzzProducer * self, FuzzInput * input)
+/* As a sink does: a leaky producer doesn't wait for room. */
+static MmapBlock *
+alloc_block (FuzzProducer * self, gsize size)
 {
-  gsize size = 8 + fuzz_number (input) % MAX_FRAME_BYTES;
-  MmapDescriptor frame = { 0, };
+  MmapProducer *producer = self->producer;
   MmapBlock *block;
+
+  mmap_producer_collect (producer);
+  do
+    block = mmap_producer_alloc (producer, size, 64, MMAP_ALLOC_COPY);
+  while (!block && mmap_producer_is_leaky (producer)
+      && mmap_producer_reclaim (producer));
+  return block;
+}
+
+static void
+publish (FuzzProducer * self, gsize size)
+{
+  MmapDescriptor frame = { 0, };
+  MmapBlock *block = alloc_block (self, size);
   Frame *data;
 
-  mmap_producer_collect (self->producer);
-  block = mmap_producer_alloc (self->producer, size, 64, MMAP_ALLOC_COPY);
-  if (!block)
+  if (!block) {
+    if (mmap_producer_is_leaky (self->producer)) {
+      mmap_producer_skip (self->producer);
+      self->published++;
+    }
     return;
+  }
   frame.offset = block->offset;
   frame.size = size;
   frame.pts = self->published + 1;
@@ -128,12 +148,12 @@ publish (FuzzProducer * self, FuzzInput * input)
   if (mmap_producer_publish (self->producer, &frame, block, on_free, data) ==
       MMAP_PUBLISH_OK) {
     self->published++;
+    self->n_sent++;
+    self->unused = 0;
   } else {
     mmap_block_unref (block);
     g_free (data);
   }
-  if (!fuzz_one_in (input, 4))
-    fuzz_producer_read (self);
 }
 
 static void
@@ -146,12 +166,44 @@ push_event (FuzzProducer * self, FuzzInput * input)
   event.order = fuzz_below (input, 80);
   event.data = fuzz_bytes (input, fuzz_below (input, 32), &size);
   event.size = size;
-  mmap_producer_push_event (self->producer, &event);
+  if (mmap_producer_push_event (self->producer, &event) == MMAP_PUBLISH_OK)
+    self->unused = 0;
+}
+
+/* As many as fill a ring. */
+static void
+push_many (FuzzProducer * self, FuzzInput * input)
+{
+  MmapEvent event = {.kind = 1 };
+  guint n = fuzz_byte (input);
+  gboolean frames = n & 1;
+
+  for (; n > 0; n--) {
+    if (frames)
+      publish (self, 8);
+    else
+      mmap_producer_push_event (self->producer, &event);
+    if (n % 16 == 0)
+      fuzz_producer_read (self);
+  }
+}
+
+static void
+choose_policy (FuzzProducer * self, FuzzInput * input)
+{
+  MmapLeaky leaky = fuzz_below (input, 3);
+
+  self->may_drop = self->may_drop || leaky != MMAP_LEAKY_NONE;
+  mmap_producer_set_leaky (self->producer, leaky);
+  mmap_producer_set_max_buffers (self->producer, fuzz_below (input, 8));
 }
 
 static void
 replace_region (FuzzProducer * self, FuzzInput * input)
 {
+  if (self->unused >= MAX_UNUSED_REGIONS)
+    return;
+  self->unused++;
   mmap_producer_set_region (self->producer,
       REGION_BYTES << fuzz_below (input, 2), G_MAXUINT64, NULL, NULL);
   /* It answers: who leaves too many offers unanswered is ended. */
@@ -184,17 +236,43 @@ refuse (FuzzProducer * self, FuzzInput * input)
     mmap_producer_refuse_later (self->producer, link, error);
 }
 
+/* Whatever a link waits for, it has waited long enough. */
+static void
+let_time_pass (FuzzProducer * self)
+{
+  guint i;
+
+  for (i = 0; i < MMAP_MAX_LINKS; i++)
+    if (self->producer->links[i] && self->producer->links[i]->timeout)
+      g_source_set_ready_time (self->producer->links[i]->timeout, 0);
+}
+
+/* Now and then more than a socket has room for. */
+static void
+send_messages (FuzzProducer * self, FuzzInput * input)
+{
+  guint32 link = choose_link (self, input);
+  guint n = fuzz_one_in (input, 16) ? 400 : 1;
+
+  while (n-- > 0)
+    mmap_producer_send (self->producer, link, MMAP_MESSAGE_EVENT,
+        empty_body ());
+}
+
 void
 fuzz_producer_act (FuzzProducer * self, FuzzInput * input)
 {
   MmapProducer *producer = self->producer;
   MmapCancel cancel = { FALSE };
   MmapProducerStats stats;
+  MmapLinkStats drops;
   MmapQos qos;
 
-  switch (fuzz_below (input, 14)) {
+  switch (fuzz_below (input, 16)) {
     default:
-      publish (self, input);
+      publish (self, 8 + fuzz_number (input) % MAX_FRAME_BYTES);
+      if (!fuzz_one_in (input, 4))
+        fuzz_producer_read (self);
       break;
     case 1:
       push_event (self, input);
@@ -212,8 +290,7 @@ fuzz_producer_act (FuzzProducer * self, FuzzInput * input)
       refuse (self, input);
       break;
     case 6:
-      mmap_producer_send (producer, choose_link (self, input),
-          MMAP_MESSAGE_EVENT, empty_body ());
+      send_messages (self, input);
       break;
     case 7:
       mmap_producer_push_flush (producer, fuzz_byte (input), empty_body ());
@@ -231,12 +308,22 @@ fuzz_producer_act (FuzzProducer * self, FuzzInput * input)
       mmap_producer_collect (producer);
       mmap_producer_has_unread (producer);
       mmap_producer_get_stats (producer, &stats);
+      mmap_producer_take_drops (producer, &drops);
       break;
     case 11:
       mmap_producer_forget_event (producer, 1 + fuzz_below (input, 4));
       break;
     case 12:
       mmap_producer_announce (producer);
+      break;
+    case 13:
+      choose_policy (self, input);
+      break;
+    case 14:
+      push_many (self, input);
+      break;
+    case 15:
+      let_time_pass (self);
       break;
   }
 }
@@ -266,8 +353,11 @@ give_back (MmapItem * item)
 static void
 take_frame (FuzzProducer * self, const MmapItem * item)
 {
-  MmapItem *slot = &self->held[++self->read % G_N_ELEMENTS (self->held)];
+  MmapItem *slot;
 
+  fuzz_assert (item->missed == 0 || self->may_drop);
+  self->read += item->missed + 1;
+  slot = &self->held[self->read % G_N_ELEMENTS (self->held)];
   fuzz_assert (item->descriptor.pts == self->read);
   check_frame (item);
   give_back (slot);
@@ -281,13 +371,17 @@ fuzz_producer_read (FuzzProducer * self)
   MmapItem item;
 
   while ((next = fuzz_next (self->honest, &item)) != MMAP_NEXT_CANCELLED) {
+    if (next != MMAP_NEXT_FRAME && next != MMAP_NEXT_EVENT)
+      g_printerr ("the honest consumer's link has ended: %s\n",
+          fuzz_get_error ());
     fuzz_assert (next == MMAP_NEXT_FRAME || next == MMAP_NEXT_EVENT);
     if (next == MMAP_NEXT_FRAME)
       take_frame (self, &item);
     else
       fuzz_release (&item);
   }
-  fuzz_assert (self->read == self->published);
+  fuzz_assert (self->read == self->published || (self->may_drop
+          && self->read < self->published));
 }
 
 static void
@@ -298,7 +392,7 @@ check_all_free (FuzzProducer * self)
 
   mmap_producer_collect (self->producer);
   fuzz_assert (mmap_producer_get_held (self->producer) == 0);
-  fuzz_assert (self->n_notified == self->published);
+  fuzz_assert (self->n_notified == self->n_sent);
   block = mmap_producer_alloc (self->producer, capacity, 64, MMAP_ALLOC_COPY);
   fuzz_assert (block);
   mmap_block_unref (block);
@@ -335,7 +429,7 @@ connect_plain (FuzzProducer * self, FuzzPeer * peer)
   socket = g_socket_new_from_fd (fds[0], NULL);
   g_mutex_lock (&self->producer->lock);
   fuzz_assert (mmap_producer_link_new_locked (self->producer, socket, (MmapPeer) {
-          0, 0}, NULL));
+          getpid (), 0}, NULL));
   mmap_producer_unlock (self->producer);
   peer->fd = fds[1];
 }
@@ -378,6 +472,15 @@ fuzz_peer_connect (FuzzProducer * self, FuzzPeer * peer, gboolean carried)
     connect_plain (self, peer);
 }
 
+static void
+take_challenge (FuzzPeer * peer, GVariant * body)
+{
+  fuzz_assert (mmap_secret_lookup_bytes (body, "access-nonce",
+          peer->exchange.producer_nonce, MMAP_SECRET_NONCE_BYTES, NULL));
+  fuzz_assert (g_variant_lookup (body, "session", "t",
+          &peer->exchange.session));
+}
+
 void
 fuzz_peer_receive (FuzzPeer * peer)
 {
@@ -391,11 +494,36 @@ fuzz_peer_receive (FuzzPeer * peer)
     g_auto (MmapMessage) message = { 0 };
 
     more = mmap_message_receive (socket, &message, NULL);
+    if (more && message.kind == MMAP_MESSAGE_CHALLENGE)
+      take_challenge (peer, message.body);
     if (more && message.kind == MMAP_MESSAGE_OFFER)
       take_offer (peer, message.body, peer->link ? -1 :
           mmap_message_take_fd (&message, 1), peer->link ? -1 :
           mmap_message_take_fd (&message, 2));
   }
+}
+
+void
+fuzz_peer_bring_up (FuzzProducer * self, FuzzPeer * peer)
+{
+  g_autoptr (GVariant) answer = NULL;
+  FuzzInput plain = { NULL, 0, FALSE };
+  GVariantDict hello;
+  int fd;
+
+  fuzz_peer_connect (self, peer, TRUE);
+  answer = fuzz_peer_make_answer (peer);
+  /* Too many, or no room for a token. */
+  if (!answer)
+    return;
+  fuzz_assert (mmap_producer_accept_answer (self->producer, answer, NULL));
+  fd = fuzz_peer_get_wake_fd (peer);
+  g_variant_dict_init (&hello, NULL);
+  g_variant_dict_insert (&hello, "protocol", "u", MMAP_PROTOCOL_VERSION);
+  fuzz_send (&plain, peer->fd, MMAP_MESSAGE_HELLO,
+      g_variant_ref_sink (g_variant_dict_end (&hello)), &fd, 1);
+  fuzz_producer_serve (self);
+  mmap_producer_admit (self->producer, peer->link_id);
 }
 
 GVariant *

@@ -25,3 +25,6 @@
   model_fence (rl::mo_acquire, MODEL_SITE ("acquire fence"), $)
 #define mmap_fence_release() \
   model_fence (rl::mo_release, MODEL_SITE ("release fence"), $)
+/* They change nothing but the time it takes. */
+#define mmap_prefetch_for_write(word) ((void) (word))
+#define mmap_prefetch(word) ((void) (word))

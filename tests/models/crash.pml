@@ -3,7 +3,8 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A producer and a consumer, one of which may be killed between any two steps, and is then started again. The kernel closes a dead one's sockets.
+ * A producer and a consumer, each of which may be killed between any two steps, and is then started again: any number of times, in any order,
+ * until that ends. The kernel closes a dead one's sockets.
  * The handshake is one message here, see handshake.pml. The consumer has two threads: one that takes frames, one that hears of the socket's
  * end; the producer, too: one that publishes, one that serves the sockets.
  *
@@ -22,7 +23,7 @@
  */
 #define FRAMES 2                /* of each of the producer's lives */
 #define BLOCKS 1
-#define LINKS 4                 /* no more come about */
+#define LINKS 2                 /* at once: one that is up, one that waits; who comes then waits, as for a place in a socket's queue */
 
 typedef SleepWord {             /* see wakeup.pml */
   bool odd;
@@ -42,6 +43,7 @@ typedef SleepWord {             /* see wakeup.pml */
 
 /* A connection: what both sides share, and the kernel. */
 typedef Link {
+  bool used;                    /* by a side that has not closed it */
   byte frames;
   byte releases;
   SleepWord consumer_sleep;
@@ -60,9 +62,10 @@ typedef Link {
 #endif
 
 Link links[LINKS];
-byte n_links;
 chan arriving = [LINKS] of { byte };    /* what the listening socket has */
 bool listening;
+
+bool calm;                      /* nobody is killed any more */
 
 /* the producer's */
 bool restart_publisher;
@@ -72,6 +75,8 @@ bool up;                        /* it has a link: */
 byte mine;
 byte held;                      /* blocks */
 bool waiting;
+bool watches;                   /* while it sleeps, a link: */
+byte watched;
 bool asleep;
 bool touched;                   /* its own eventfd */
 bool news;
@@ -80,8 +85,9 @@ byte sent;
 /* the consumer's */
 bool restart_taker;
 bool restart_hearer;
-bool attached;
+bool connected;                 /* it has a link: */
 byte its;
+bool attached;                  /* which is up */
 bool hung_up;
 
 /* Nobody has it mapped any more. */
@@ -95,8 +101,31 @@ inline forget (i)
   links[i].producer_sleep.woken = false;
   links[i].consumer_edge = false;
   links[i].producer_edge = false;
-  links[i].accepted = false
+  links[i].accepted = false;
+  links[i].producer_closed = false;
+  links[i].consumer_closed = false;
+  links[i].used = false
 }
+
+inline close_consumer (i)
+{
+  links[i].consumer_closed = true;
+  if
+  :: links[i].producer_closed -> forget (i)
+  :: else
+  fi
+}
+
+inline close_producer (i)
+{
+  links[i].producer_closed = true;
+  if
+  :: links[i].consumer_closed -> forget (i)
+  :: else
+  fi
+}
+
+#define CAN_BEGIN(i) (!links[i].used && !(watches && watched == i))
 
 /* The producer lacks blocks that nobody has given back yet. */
 #define OWED (held > 0 && (!up || held > links[mine].releases))
@@ -124,8 +153,7 @@ inline collect ()
 /* With the lock. */
 inline sleep ()
 {
-  watched = mine;
-  was_up = up;
+  d_step { watched = mine; watches = up };
   news = false;
   PREPARE (links[watched].producer_sleep);
   collect ();
@@ -134,20 +162,17 @@ inline sleep ()
   :: else ->
     asleep = true;
     unlock ();
-    touched || (was_up && links[watched].producer_edge);
+    touched || (watches && links[watched].producer_edge);
     lock ();
     d_step { asleep = false; touched = false }
   fi;
   FINISH (links[watched].producer_sleep);
-  d_step { links[watched].producer_edge = false; watched = 0; was_up = false; news = false }
+  d_step { links[watched].producer_edge = false; watched = 0; watches = false; news = false }
   collect ()
 }
 
 active proctype Publisher ()
 {
-  byte watched;
-  bool was_up;
-
 born:
   {
     do
@@ -196,8 +221,10 @@ end_idle:
 #ifndef BROKEN_no_touch
         :: asleep -> touched = true
 #endif
-        :: else -> forget (mine)
-        fi
+        :: else
+        fi;
+        close_producer (mine);
+        mine = 0
       }
     od
   } unless {
@@ -232,15 +259,18 @@ born:
     skip;
 search:
     atomic {
-      listening ->
-      its = n_links;
-      n_links++;
+      listening && (CAN_BEGIN (0) || CAN_BEGIN (1)) ->
+      its = (CAN_BEGIN (0) -> 0 : 1);
+      links[its].used = true;
+      connected = true;
       arriving ! its
     }
     if
     :: links[its].accepted
 #ifndef BROKEN_deaf_greeting
-    :: !links[its].accepted && links[its].producer_closed -> links[its].consumer_closed = true; goto search
+    :: !links[its].accepted && links[its].producer_closed ->
+      d_step { close_consumer (its); connected = false; its = 0 };
+      goto search
 #endif
     fi;
     d_step { attached = true; hung_up = false }
@@ -286,8 +316,9 @@ end_asleep:
       attached = false;
       hung_up = false;
       gone = false;
-      links[its].consumer_closed = true;
-      forget (its)
+      close_consumer (its);
+      connected = false;
+      its = 0
     }
     goto search
   } unless {
@@ -321,20 +352,20 @@ inline kill_producer ()
     listening = false;
     i = 0;
     do
-    :: i < n_links ->
-      links[i].producer_closed = true;
+    :: i < LINKS ->
       if
-      :: links[i].consumer_closed -> forget (i)
+      :: links[i].used -> close_producer (i)
       :: else
       fi;
       i++
     :: else -> break
     od;
+    i = 0;
     do
     :: nempty (arriving) -> arriving ? _
     :: empty (arriving) -> break
     od;
-    locked = false; up = false; mine = 0; held = 0; waiting = false; asleep = false; touched = false; news = false; sent = 0
+    locked = false; up = false; mine = 0; held = 0; waiting = false; watches = false; watched = 0; asleep = false; touched = false; news = false; sent = 0
   }
 }
 
@@ -344,38 +375,27 @@ inline kill_consumer ()
     restart_taker = true;
     restart_hearer = true;
     if
-    :: n_links > 0 ->
-      links[its].consumer_closed = true;
-      if
-      :: links[its].producer_closed -> forget (its)
-      :: else
-      fi
+    :: connected -> close_consumer (its)
     :: else
     fi;
+    connected = false;
+    its = 0;
     attached = false;
     hung_up = false
   }
 }
 
-/* Kills one of them, or none, when it likes. Who dies begins again. */
+/* Kills one of them when it likes, as often as it likes. Who dies begins again. */
 active proctype Killer ()
 {
   byte i;
 
-  atomic {
-    if
-    :: goto none
-    :: goto producer
-    :: goto consumer
-    fi
-  }
-producer:
-  kill_producer ();
-  goto none;
-consumer:
-  kill_consumer ();
-none:
-  skip
+  do
+  :: kill_producer ()
+  :: kill_consumer ()
+  :: break
+  od;
+  calm = true
 }
 
 /* When nobody can go on, there is nothing to be done. */
@@ -385,8 +405,8 @@ end:
   timeout -> assert (attached && up && its == mine && !waiting && links[its].frames == 0)
 }
 
-/* In the end the two that live have each other. */
-ltl survivors { <> [] (attached && up && its == mine) }
+/* Once nobody is killed any more, the two that live have each other. */
+ltl survivors { <> calm -> <> [] (attached && up && its == mine) }
 ltl room { [] (waiting -> <> !waiting) }
 /* What is held comes back. */
 ltl blocks { [] (OWED -> <> !OWED) }

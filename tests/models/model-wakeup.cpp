@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * src/wakeup.c as it is, and of src/producer-publish.c the function with which a producer wakes all its consumers; see model.hpp. System calls are
+ * src/wakeup.c as it is, and of other files the functions with which a producer wakes all its consumers, and those for words instead of descriptors; see model.hpp. System calls are
  * these here. What is published is one word, with no order of its own: those of the fences have to do. If one side sleeps for ever, relacy
  * finds a deadlock.
  */
@@ -25,6 +25,7 @@ static struct Kernel
   int n_fds;
   int watches[MAX_FDS];         /* of an epoll descriptor: which eventfd; -1: it is one */
   bool ready[MAX_FDS];
+  int n_wakes;
 
   int add (int watched)
   {
@@ -118,10 +119,69 @@ model_poll (pollfd * fds, unsigned n, int timeout)
 
 /* --- as much of a producer as mmap_producer_wake_locked() knows --- */
 
+struct MmapDoorbell;
+
+struct MmapFutex
+{
+  guint32 *word;
+  guint32 seen;
+};
+
 struct MmapLink
 {
   MmapWaker waker;
+  MmapSleeper sleeper;
+  /* Rung in the same place as the bell. */
+  MmapDoorbell *doorbell = nullptr;
+  guint32 peer_doorbell = 0;
+  MmapFutex bell;
+  guint32 *peer_bell;
+  guint32 peer_bell_count;
 };
+
+static bool
+mmap_doorbell_ring (MmapDoorbell * doorbell, guint32 address)
+{
+  return false;
+}
+
+static bool
+mmap_link_is_polled (const MmapLink * link)
+{
+  return link->peer_bell != nullptr;
+}
+
+/* The kernel looks at the word again when it has the lock of those who wait for it. */
+
+#define FUTEX_WAKE 1
+
+static void
+model_futex_wake (guint32 * word, int operation)
+{
+  kernel->lock.lock ($);
+  kernel->n_wakes++;
+  kernel->changed.notify_all ($);
+  kernel->lock.unlock ($);
+}
+
+static void
+model_futex_wait (const MmapFutex * bell)
+{
+  int wakes;
+
+  kernel->lock.lock ($);
+  wakes = kernel->n_wakes;
+  if (mmap_load_relaxed (bell->word) == bell->seen)
+    while (kernel->n_wakes == wakes)
+      kernel->changed.wait (kernel->lock, $);
+  kernel->lock.unlock ($);
+}
+
+#define wake model_futex_wake
+
+#include "bell.inc"
+
+#undef wake
 
 struct MmapProducerLink
 {
@@ -152,6 +212,7 @@ struct Scene
   {
     kernel = &system;
     system.n_fds = 0;
+    system.n_wakes = 0;
   }
 };
 
@@ -161,9 +222,9 @@ look (const guint64 * word)
   return mmap_load_relaxed (word);
 }
 
-/* A producer publishes for @N_CONSUMERS, which share its eventfd. With @ANNOUNCE it also wakes before. */
-template < unsigned N_CONSUMERS, bool ANNOUNCE >
-struct Publish : rl::test_suite < Publish < N_CONSUMERS, ANNOUNCE >,
+/* A producer publishes for @N_CONSUMERS, which share its eventfd. With @ANNOUNCE it also wakes before. With @BELLS they wait for words. */
+template < unsigned N_CONSUMERS, bool ANNOUNCE, bool BELLS >
+struct Publish : rl::test_suite < Publish < N_CONSUMERS, ANNOUNCE, BELLS >,
     N_CONSUMERS + 1 >
 {
   static const guint64 N = N_CONSUMERS == 1 ? 3 : 2;
@@ -171,21 +232,26 @@ struct Publish : rl::test_suite < Publish < N_CONSUMERS, ANNOUNCE >,
   MmapProducer producer;
   MmapProducerLink links[N_CONSUMERS];
   MmapLink wakers[N_CONSUMERS];
-  MmapSleeper sleepers[N_CONSUMERS];
+  MmapLink sleepers[N_CONSUMERS];
 
   static guint64 *head (unsigned consumer)
   {
-    return &model_cells[consumer * 2];
+    return &model_cells[consumer * 3];
   }
 
   static guint32 *sleep_word (unsigned consumer)
   {
-    return (guint32 *) & model_cells[consumer * 2 + 1];
+    return (guint32 *) & model_cells[consumer * 3 + 1];
+  }
+
+  static guint32 *bell_word (unsigned consumer)
+  {
+    return (guint32 *) & model_cells[consumer * 3 + 2];
   }
 
   void before ()
   {
-    scene.words.init (N_CONSUMERS * 2);
+    scene.words.init (N_CONSUMERS * 3);
     memset (&producer, 0, sizeof producer);
     memset (wakers, 0, sizeof wakers);
     memset (sleepers, 0, sizeof sleepers);
@@ -195,8 +261,10 @@ struct Publish : rl::test_suite < Publish < N_CONSUMERS, ANNOUNCE >,
       links[i].link = &wakers[i];
       producer.links[i] = &links[i];
       producer.up |= 1 << i;
-      sleepers[i].word = sleep_word (i);
-      sleepers[i].fd = mmap_wake_fd_watch (producer.consumers_fd);
+      sleepers[i].sleeper.word = sleep_word (i);
+      sleepers[i].sleeper.fd = mmap_wake_fd_watch (producer.consumers_fd);
+      if (BELLS)
+        wakers[i].peer_bell = sleepers[i].bell.word = bell_word (i);
     }
   }
 
@@ -214,18 +282,20 @@ struct Publish : rl::test_suite < Publish < N_CONSUMERS, ANNOUNCE >,
   /* As link_sleep() and link_next() in src/consumer.c. */
   void consume (unsigned self)
   {
-    MmapSleeper *sleeper = &sleepers[self];
+    MmapLink *link = &sleepers[self];
     guint64 seen = 0;
 
     while (seen < N) {
       guint64 now = look (head (self));
 
       if (now == seen) {
-        mmap_sleeper_prepare (sleeper);
+        mmap_link_prepare_sleep (link);
         now = look (head (self));
-        if (now == seen)
-          mmap_sleeper_sleep (sleeper);
-        mmap_sleeper_finish (sleeper, FALSE);
+        if (now == seen && BELLS)
+          model_futex_wait (&link->bell);
+        else if (now == seen)
+          mmap_sleeper_sleep (&link->sleeper);
+        mmap_sleeper_finish (&link->sleeper, FALSE);
       }
       seen = now;
     }
@@ -319,10 +389,13 @@ struct Release : rl::test_suite < Release < N_CONSUMERS >, N_CONSUMERS + 1 >
   }
 };
 
-typedef Publish < 1, false > PublishToOne;
-typedef Publish < 2, false > PublishToTwo;
-typedef Publish < 1, true > AnnounceToOne;
-typedef Publish < 2, true > AnnounceToTwo;
+typedef Publish < 1, false, false > PublishToOne;
+typedef Publish < 2, false, false > PublishToTwo;
+typedef Publish < 1, true, false > AnnounceToOne;
+typedef Publish < 2, true, false > AnnounceToTwo;
+typedef Publish < 1, false, true > RingOne;
+typedef Publish < 2, false, true > RingTwo;
+typedef Publish < 1, true, true > AnnounceByBell;
 typedef Release < 1 > ReleaseByOne;
 typedef Release < 2 > ReleaseByTwo;
 
@@ -334,6 +407,9 @@ main (void)
     MODEL_SCENARIO (PublishToTwo),
     MODEL_SCENARIO (AnnounceToOne),
     MODEL_SCENARIO (AnnounceToTwo),
+    MODEL_SCENARIO (RingOne),
+    MODEL_SCENARIO (RingTwo),
+    MODEL_SCENARIO (AnnounceByBell),
     MODEL_SCENARIO (ReleaseByOne),
     MODEL_SCENARIO (ReleaseByTwo),
   };

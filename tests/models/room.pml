@@ -8,7 +8,7 @@
  * is shown by model-wakeup.cpp.
  *
  * Stands for: mmap_sleeper_prepare(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_waker_wake(), mmap_wake_fd_signal(), link_release(),
- * watch_begin_locked(), watch_sleep_locked(), producer_lead_locked(), link_collect_locked(), mmap_producer_collect_locked()
+ * watch_begin_locked(), watch_sleep_locked(), producer_lead_locked(), mmap_producer_link_collect_locked(), mmap_producer_collect_locked()
  *
  * BROKEN_recheck: safety: the producer doesn't look once more after it has said that it sleeps
  * BROKEN_woken_once: safety: a waker remembers that it woke the sleeper, but not for which sleep
