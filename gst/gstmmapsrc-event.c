@@ -205,10 +205,44 @@ gst_mmap_src_closed (guint64 link, gpointer user_data)
     gst_mmap_src_flush_stop (self, link, 0, gst_event_new_flush_stop (TRUE));
 }
 
+/* With the first frame go all the events that the base class and the pad have to send; one more, as it need not be known which of the two is
+ * on its way while another thread calls gst_mmap_src_watch_events(). */
+#define WATCHED_FRAMES 2
+
+void
+gst_mmap_src_watch_events (GstMmapSrc * self)
+{
+  gulong probe;
+
+  GST_OBJECT_LOCK (self);
+  self->n_watched = 0;
+  if (self->event_probe == 0) {
+    probe = gst_pad_add_probe (GST_BASE_SRC_PAD (self),
+        GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+        gst_mmap_src_on_event, self, NULL);
+    __atomic_store_n (&self->event_probe, probe, __ATOMIC_RELAXED);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
+void
+gst_mmap_src_note_watched_frame (GstMmapSrc * self)
+{
+  if (__atomic_load_n (&self->event_probe, __ATOMIC_RELAXED) == 0)
+    return;
+  GST_OBJECT_LOCK (self);
+  if (self->n_watched++ == WATCHED_FRAMES) {
+    gst_pad_remove_probe (GST_BASE_SRC_PAD (self), self->event_probe);
+    __atomic_store_n (&self->event_probe, 0, __ATOMIC_RELAXED);
+  }
+  GST_OBJECT_UNLOCK (self);
+}
+
 void
 gst_mmap_src_substitute (GstMmapSrc * self, Substitute * substitute,
     GstEvent * ours)
 {
+  gst_mmap_src_watch_events (self);
   GST_OBJECT_LOCK (self);
   gst_event_replace (&substitute->ours, ours);
   GST_OBJECT_UNLOCK (self);

@@ -107,6 +107,8 @@ struct _GstMmapSrc
   gint flush_seqnum;            /* atomic: of the producer's */
   MmapItem kept;                /* see gst_mmap_src_take_next(); without a link: none */
   Substitute stream_start_event, segment_event; /* object lock */
+  gulong event_probe;           /* see gst_mmap_src_watch_events(); object lock, the streaming thread looks without */
+  guint n_watched;              /* frames since then; object lock */
   gboolean wait_key_unit;       /* the stream was entered in the middle */
   gboolean asked_key_unit;
   gboolean told_wishes;
@@ -160,6 +162,13 @@ void gst_mmap_src_substitute (GstMmapSrc * self, Substitute * substitute,
  * keeps it, and sends it again when another element is linked: then ours takes its place. EOS gets its sequence number. */
 GstPadProbeReturn gst_mmap_src_on_event (GstPad * pad, GstPadProbeInfo * info,
     gpointer data);
+
+/* Before the base class, or the pad when it is linked again, may send one of these: from now on they come to gst_mmap_src_on_event(). A pad
+ * asks all its probes about each frame, too, so that goes once some frames have passed. Any thread. */
+void gst_mmap_src_watch_events (GstMmapSrc * self);
+
+/* A frame is about to be sent. */
+void gst_mmap_src_note_watched_frame (GstMmapSrc * self);
 
 /* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
 void gst_mmap_src_measure_transfer (GstMmapSrc * self,

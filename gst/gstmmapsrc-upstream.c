@@ -220,8 +220,10 @@ gst_mmap_src_send_event (GstElement * element, GstEvent * event)
   GstMmapSrc *self = GST_MMAP_SRC (element);
   gboolean handled;
 
-  if (!GST_EVENT_IS_UPSTREAM (event) || GST_EVENT_IS_DOWNSTREAM (event))
+  if (!GST_EVENT_IS_UPSTREAM (event) || GST_EVENT_IS_DOWNSTREAM (event)) {
+    gst_mmap_src_watch_events (self);
     return GST_ELEMENT_CLASS (GST_MMAP_SRC_PARENT)->send_event (element, event);
+  }
   /* The base class would seek by itself, or do nothing: the producer is to hear of it. The flush that it answers with needs the lock which
    * the caller has taken. */
   GST_STATE_UNLOCK (element);

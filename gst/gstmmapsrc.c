@@ -262,6 +262,8 @@ gst_mmap_src_set_unlocked (GstMmapSrc * self, gboolean unlocked)
 static gboolean
 gst_mmap_src_unlock (GstBaseSrc * src)
 {
+  /* The base class is going to seek, to flush, or to end. */
+  gst_mmap_src_watch_events (GST_MMAP_SRC (src));
   gst_mmap_src_set_unlocked (GST_MMAP_SRC (src), TRUE);
   return TRUE;
 }
@@ -329,6 +331,8 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
         flow = gst_mmap_src_handle_frame (self, &item, buffer);
         break;
       case MMAP_NEXT_EVENT:
+        /* It may be the last. */
+        gst_mmap_src_watch_events (self);
         flow = gst_mmap_src_handle_event (self, &item);
         if (flow == GST_FLOW_FLUSHING)
           gst_mmap_src_keep_event (self, &item);
@@ -354,6 +358,8 @@ gst_mmap_src_create (GstPushSrc * src, GstBuffer ** buffer)
       flow = GST_FLOW_ERROR;
     }
   }
+  if (*buffer)
+    gst_mmap_src_note_watched_frame (self);
   return flow;
 }
 
@@ -460,9 +466,9 @@ gst_mmap_src_init (GstMmapSrc * self)
   g_mutex_init (&self->wishes_lock);
   g_queue_init (&self->left_to_seek);
   g_cond_init (&self->flush_cond);
-  gst_pad_add_probe (GST_BASE_SRC_PAD (self),
-      GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
-      gst_mmap_src_on_event, self, NULL);
+  gst_mmap_src_watch_events (self);
+  g_signal_connect_swapped (GST_BASE_SRC_PAD (self), "unlinked",
+      G_CALLBACK (gst_mmap_src_watch_events), self);
   gst_base_src_set_format (src, GST_FORMAT_TIME);
   /* The producer says when it ends. */
   gst_base_src_set_automatic_eos (src, FALSE);
