@@ -50,7 +50,7 @@ struct _MmapAreaClient
   MmapByteRing down;
   MmapByteRing up;
   MmapRelayBell bell;
-  MmapRelayPeer peer;           /* the producer, of a client that has a slot */
+  MmapRelayPeer peer;           /* the producer; of a client that has no slot once has_clock is set */
   int wake_fd;
   int stream;                   /* to the producer, instead of a slot; -1: none */
   GThread *thread;
@@ -245,8 +245,9 @@ tell_of_news (MmapAreaClient * client)
 static gboolean
 client_run (MmapAreaClient * client, gint64 now_us)
 {
-  /* Without a slot the clock is not there until another thread has set it. */
-  guint64 asked = client->slot ? client->clock.asked : 0;
+  /* Without a slot neither clock nor peer are there until another thread has set them. */
+  gboolean has_clock = g_atomic_int_get (&client->has_clock);
+  guint64 asked = has_clock ? client->clock.asked : 0;
   MmapRelayResult result;
 
   /* Until the socket is closed. */
@@ -265,11 +266,11 @@ client_run (MmapAreaClient * client, gint64 now_us)
   if (client->ended || result == MMAP_RELAY_MOVED
       || mmap_guard_is_broken (client->area->guard))
     tell_of_news (client);
-  client->clock_us = g_atomic_int_get (&client->has_clock)
+  client->clock_us = has_clock
       && (client->served || !client->slot) && !client->ended ?
       mmap_area_clock_run (&client->clock, now_us) : MMAP_AREA_BEAT_US;
-  if (client->slot && (result == MMAP_RELAY_MOVED
-          || client->clock.asked != asked))
+  if (has_clock && (client->clock.asked != asked
+          || (client->slot && result == MMAP_RELAY_MOVED)))
     mmap_relay_bell_ring (&client->bell, &client->peer);
   return result == MMAP_RELAY_MOVED;
 }
@@ -314,8 +315,9 @@ client_thread (gpointer data)
   for (;;) {
     gint64 now_us = g_get_monotonic_time (), interval_us;
 
+    /* Of a stream poll(2) says when there is something. */
     interval_us = mmap_relay_pace (&pace, client_run (client, now_us),
-        client->slot && mmap_relay_bell_hears (&client->bell, &client->peer),
+        !client->slot || mmap_relay_bell_hears (&client->bell, &client->peer),
         now_us);
     if (g_atomic_int_get (&client->stop)) {
       if (stopped_us == 0)
@@ -462,7 +464,8 @@ mmap_area_client_set_word (MmapAreaClient * client, guint32 * word)
 }
 
 void
-mmap_area_client_set_link (MmapAreaClient * client, guint64 offset)
+mmap_area_client_set_link (MmapAreaClient * client, guint64 offset,
+    const MmapAreaPeer * producer)
 {
   guint64 before = offsetof (MmapLinkSlot, link);
   MmapLinkSlot *slot;
@@ -470,8 +473,8 @@ mmap_area_client_set_link (MmapAreaClient * client, guint64 offset)
   if (client->slot || offset < client->area->slice_bytes + before)
     return;
   slot = (MmapLinkSlot *) (client->area->base + offset - before);
-  /* Nobody says whether its kernel is ours. */
-  mmap_area_clock_init (&client->clock, &slot->mailbox, FALSE);
+  mmap_relay_peer_init (&client->peer, producer, &slot->mailbox.producer_bell);
+  mmap_area_clock_init (&client->clock, &slot->mailbox, client->peer.near);
   g_atomic_int_set (&client->has_clock, TRUE);
 }
 

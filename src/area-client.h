@@ -38,8 +38,10 @@ MmapAreaClient *mmap_area_client_new_remote (const char *path,
     GError ** error);
 
 /* Of such a client: the producer has said where the link is.
- * @offset: bytes from the area's start, of a link that was opened there */
-void mmap_area_client_set_link (MmapAreaClient * client, guint64 offset);
+ * @offset: bytes from the area's start, of a link that was opened there
+ * @producer: what else it has said of itself */
+void mmap_area_client_set_link (MmapAreaClient * client, guint64 offset,
+    const MmapAreaPeer * producer);
 
 /* Lets go of the slot, after what the socket had to say. Close the socket before. */
 void mmap_area_client_free (MmapAreaClient * client);

@@ -50,6 +50,7 @@ typedef struct
   MmapByteRing up;
   int stream;                   /* through which its messages go, not through the mailbox; -1 */
   gboolean stream_ended;        /* by the consumer */
+  gint near;                    /* atomic: see mmap_area_server_set_near() */
 } Slot;
 
 struct _MmapAreaServer
@@ -164,6 +165,7 @@ slot_serve (MmapAreaServer * server, Slot * slot, gint64 now_us)
   mmap_mailbox_init_down (slot->shared, &slot->down);
   mmap_mailbox_init_up (slot->shared, &slot->up);
   slot->stream_ended = FALSE;
+  g_atomic_int_set (&slot->near, FALSE);
   socket = mmap_relay_init (&slot->relay, slot->stream < 0 ? &slot_way :
       &stream_way, slot, &error);
   /* This clears the rest of the slot. */
@@ -249,6 +251,8 @@ slot_run_served (MmapAreaServer * server, Slot * slot, gint64 now_us)
   MmapRelayResult result = end ? MMAP_RELAY_IDLE :
       mmap_relay_run (&slot->relay);
 
+  if (g_atomic_int_get (&slot->near))
+    slot->relay_peer.near = TRUE;
   if (result == MMAP_RELAY_BROKEN) {
     end = "its mailbox holds what can't be";
     overwritten = TRUE;
@@ -612,6 +616,12 @@ mmap_area_server_new (MmapChannel * channel, int listener,
         "Can't start a thread to serve an area: %s", cause->message);
   mmap_area_server_free (server);
   return NULL;
+}
+
+void
+mmap_area_server_set_near (MmapAreaServer * server, guint slot)
+{
+  g_atomic_int_set (&server->slots[slot].near, TRUE);
 }
 
 void

@@ -47,6 +47,9 @@ MmapAreaServer *mmap_area_server_new (MmapChannel * channel, int listener,
     const MmapAreaServerCallbacks * callbacks, gpointer data,
     GError ** error);
 
+/* Whoever has come through a socket to @slot is on this kernel, and rings when it asks for the time. Any thread, while that socket is open. */
+void mmap_area_server_set_near (MmapAreaServer * server, guint slot);
+
 /* Ends the thread, after what the links' sockets had to say, and the channel. Close the sockets before. */
 void mmap_area_server_free (MmapAreaServer * server);
 

@@ -27,6 +27,7 @@ typedef enum
   KEY_MEDIA,
   KEY_REGION_OFFSET,
   KEY_LINK_OFFSET,
+  KEY_BOOT_ID,
   N_KEYS
 } Key;
 
@@ -49,6 +50,7 @@ static const struct
   [KEY_MEDIA] = {"media", "s", FALSE, FALSE},
   [KEY_REGION_OFFSET] = {"region-offset", "t", FALSE, FALSE},
   [KEY_LINK_OFFSET] = {"link-offset", "t", FALSE, FALSE},
+  [KEY_BOOT_ID] = {"boot-id", "t", FALSE, FALSE},
 };
 
 void
@@ -100,6 +102,9 @@ mmap_capabilities_to_variant (const MmapCapabilities * capabilities)
   if (capabilities->link_offset != 0)
     g_variant_builder_add (&builder, "{sv}", keys[KEY_LINK_OFFSET].name,
         g_variant_new_uint64 (capabilities->link_offset));
+  if (capabilities->boot_id != 0)
+    g_variant_builder_add (&builder, "{sv}", keys[KEY_BOOT_ID].name,
+        g_variant_new_uint64 (capabilities->boot_id));
   if (capabilities->media != NULL)
     g_variant_builder_add (&builder, "{sv}", keys[KEY_MEDIA].name,
         g_variant_new_string (capabilities->media));
@@ -235,6 +240,8 @@ read_values (MmapCapabilities * capabilities, GVariant * values[N_KEYS],
         g_variant_get_uint64 (values[KEY_REGION_OFFSET]);
   if (values[KEY_LINK_OFFSET] != NULL)
     capabilities->link_offset = g_variant_get_uint64 (values[KEY_LINK_OFFSET]);
+  if (values[KEY_BOOT_ID] != NULL)
+    capabilities->boot_id = g_variant_get_uint64 (values[KEY_BOOT_ID]);
   if (values[KEY_FILE] != NULL)
     capabilities->file = g_variant_dup_string (values[KEY_FILE], NULL);
   if (values[KEY_MEDIA] != NULL)

@@ -22,6 +22,7 @@ G_BEGIN_DECLS
  * @token_index: where the token lies: bytes from the region's start in an offer, from the link's start in an answer
  * @region_offset: in an offer of a window of an area: where it begins, bytes from the area's start; else 0
  * @link_offset: the same of the link
+ * @boot_id: in an offer through TCP or vsock: of the kernel, if the consumer has said the same; else 0
  * @max_held: limit: bytes of frames that the consumer may hold at once before it should copy; 0 in an answer: no wish
  * @media: (nullable): media caps, opaque to this library
  *
@@ -38,6 +39,7 @@ typedef struct
   guint64 token_index;
   guint64 region_offset;
   guint64 link_offset;
+  guint64 boot_id;
   guint64 max_held;
   char *media;
 } MmapCapabilities;
@@ -48,8 +50,8 @@ void mmap_capabilities_init (MmapCapabilities * capabilities);
 void mmap_capabilities_clear (MmapCapabilities * capabilities);
 
 /* Returns: (transfer floating): a variant a{sv} with the keys protocol u, session t, region-id u, file s, size t,
- * token s (0x...), token-index t, token-bytes u, max-held t, media s; region-offset t and
- * link-offset t if they are not 0 */
+ * token s (0x...), token-index t, token-bytes u, max-held t, media s; region-offset t,
+ * link-offset t and boot-id t if they are not 0 */
 GVariant *mmap_capabilities_to_variant (const MmapCapabilities * capabilities);
 
 /* Reads an a{sv} that another process sent: types, ranges, duplicate and missing keys are checked, unknown keys ignored.

@@ -96,6 +96,21 @@ mmap_consumer_search_area (MmapConsumer * consumer, GError ** error)
 }
 
 void
+mmap_consumer_add_kernel (const MmapConsumer * consumer,
+    GVariantBuilder * hello)
+{
+  MmapAreaPeer self;
+
+  /* In a slot of its own it has said so already. */
+  if (!consumer->client || consumer->channel)
+    return;
+  mmap_area_peer_init_self (&self);
+  if (self.boot_id != 0)
+    g_variant_builder_add (hello, "{sv}", "boot-id",
+        g_variant_new_uint64 (self.boot_id));
+}
+
+void
 mmap_consumer_leave_area (MmapConsumer * consumer)
 {
   MmapAreaClient *client;

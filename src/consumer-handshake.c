@@ -80,6 +80,7 @@ mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
       g_variant_builder_add (&body, "{sv}", "media",
           g_variant_new_string (consumer->media));
     g_mutex_unlock (&consumer->lock);
+    mmap_consumer_add_kernel (consumer, &body);
   }
   return mmap_message_send (socket, MMAP_MESSAGE_HELLO,
       g_variant_builder_end (&body), NULL, 0, error);
@@ -310,14 +311,18 @@ open_link_in_area (MmapConsumer * consumer, const MmapCapabilities * offer,
     GError ** error)
 {
   guint64 offset = mmap_area_client_get_link_offset (consumer->client);
+  MmapAreaPeer producer = {.boot_id = offer->boot_id };
   MmapLink *link;
 
+  if (offset != 0)
+    producer = *mmap_area_client_get_producer (consumer->client);
   if (offset == 0 || offer->link_offset == offset) {
     link = mmap_link_open_in_area (mmap_area_client_get_area
-        (consumer->client), offer->link_offset, offer->session,
-        mmap_area_client_get_producer (consumer->client), error);
+        (consumer->client), offer->link_offset, offer->session, &producer,
+        error);
     if (link)
-      mmap_area_client_set_link (consumer->client, offer->link_offset);
+      mmap_area_client_set_link (consumer->client, offer->link_offset,
+          &producer);
     return link;
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_LAYOUT,

@@ -179,6 +179,10 @@ gboolean mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
 /* One look for the channel. Returns: (transfer full) (nullable): a socket; %NULL with an error of mmap_area_client_new() */
 GSocket *mmap_consumer_search_area (MmapConsumer * consumer, GError ** error);
 
+/* Adds on which kernel this is to a HELLO that goes through TCP or vsock. */
+void mmap_consumer_add_kernel (const MmapConsumer * consumer,
+    GVariantBuilder * hello);
+
 /* Whether somebody who has overwritten the area may have caused @error: then the producer mends it, or says the same again. */
 gboolean mmap_consumer_may_mend (const MmapConsumer * consumer,
     const GError * error);

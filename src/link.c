@@ -138,8 +138,6 @@ static void
 link_init_bells (MmapLink * link, guint32 * own_word, guint32 * bell,
     guint32 * peer_bell, const MmapAreaPeer * peer)
 {
-  if (!peer)
-    return;
   if (link->memory->doorbell && peer->doorbell != MMAP_DOORBELL_NONE) {
     link->doorbell = link->memory->doorbell;
     link->peer_doorbell = peer->doorbell;
@@ -164,10 +162,19 @@ mmap_link_new_in_area (MmapArea * memory, MmapLinkArea * area,
   link->memory = mmap_area_ref (memory);
   link->area = area;
   link->waker.word = &area->consumer_sleep;
-  link_init_bells (link, &area->producer_sleep, &area->producer_bell,
-      &area->consumer_bell, peer);
+  if (peer)
+    mmap_link_meet (link, peer);
   link_init_rings (link);
   return link;
+}
+
+void
+mmap_link_meet (MmapLink * link, const MmapAreaPeer * peer)
+{
+  MmapLinkArea *area = link->area;
+
+  link_init_bells (link, &area->producer_sleep, &area->producer_bell,
+      &area->consumer_bell, peer);
 }
 
 static gboolean

@@ -65,12 +65,15 @@ MmapLink *mmap_link_open (int fd, int sleep_fd, guint64 session,
     GError ** error);
 
 /* Producer: makes a link in a slot of its channel.
- * @peer: (nullable): what the consumer says of itself */
+ * @peer: (nullable): what the consumer says of itself, if it has said that */
 MmapLink *mmap_link_new_in_area (MmapArea * area, MmapLinkArea * link_area,
     guint64 session, guint32 link_id, const MmapAreaPeer * peer);
 
+/* Producer: the consumer of such a link has said it now. Before the link is offered. */
+void mmap_link_meet (MmapLink * link, const MmapAreaPeer * peer);
+
 /* Consumer: opens the link at @offset bytes from the area's start.
- * @peer: (nullable): what the producer says of itself
+ * @peer: what the producer says of itself
  * Returns: (transfer full): or %NULL with MMAP_ERROR_LAYOUT (there can be none), or an error of mmap_link_open() */
 MmapLink *mmap_link_open_in_area (MmapArea * area, guint64 offset,
     guint64 session, const MmapAreaPeer * peer, GError ** error);

@@ -38,6 +38,21 @@ accept_link (guint slot, GSocket * socket, const MmapAreaPeer * peer,
   return link != NULL;
 }
 
+void
+mmap_producer_link_meet_locked (MmapProducerLink * link,
+    const MmapMessage * hello)
+{
+  MmapAreaPeer peer = { 0 };
+
+  if (!g_variant_lookup (hello->body, "boot-id", "t", &peer.boot_id))
+    return;
+  mmap_link_meet (link->link, &peer);
+  if (!link->link->bell.word)
+    return;
+  link->boot_id = peer.boot_id;
+  mmap_area_server_set_near (link->producer->server, link->area_slot);
+}
+
 static gint
 end_idle (gboolean * later, gpointer data)
 {
@@ -101,8 +116,11 @@ mmap_producer_start_area (MmapProducer * producer, GError ** error)
     accept_link, end_idle, link_broken, channel_lost
   };
 
+  /* Those who come at once wait until the server is known. */
+  g_mutex_lock (&producer->lock);
   producer->server = mmap_area_server_new (producer->channel,
       producer->remote_fd, &callbacks, producer, error);
+  g_mutex_unlock (&producer->lock);
   producer->remote_fd = -1;
   return producer->server != NULL;
 }

@@ -167,6 +167,7 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
   if (mmap_link_is_polled (link->link)) {
     mmap_region_restore (region);
     offer->link_offset = (guint8 *) link->link->area - producer->area->base;
+    offer->boot_id = link->boot_id;
     return TRUE;
   }
   *share_fd = mmap_region_dup_read_only (region);
@@ -265,6 +266,8 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     return mmap_producer_link_challenge_locked (link, message, error);
   link->state = LINK_WAITING;
   link->waiting_since = g_get_monotonic_time ();
+  if (link->is_remote)
+    mmap_producer_link_meet_locked (link, message);
   if (!mmap_producer_report_media_of_locked (link, message, error))
     return FALSE;
   /* Until there is a region, it has all the time it wants. */

@@ -148,6 +148,7 @@ typedef struct
   guint64 frame_ids[MMAP_FRAME_RING_SLOTS];     /* what is in each slot of its frame ring */
   guint64 event_ids[MMAP_EVENT_RING_SLOTS];     /* and of its event ring */
   gboolean is_remote;           /* it came through TCP or vsock */
+  guint64 boot_id;              /* of such a link: that of both sides' kernel; 0: it isn't one, or unknown */
   guint area_slot;              /* of the area's server */
   gboolean carried;             /* its offer and answer go through somebody else's channel */
   gboolean verified;            /* its answer was right */
@@ -360,6 +361,10 @@ gboolean mmap_producer_open_area (MmapProducer * producer, const char *file,
     const char *channel, guint64 size, const MmapUsers * trusted,
     GError ** error);
 gboolean mmap_producer_start_area (MmapProducer * producer, GError ** error);
+
+/* Takes from its HELLO on which kernel a consumer is that has come through TCP or vsock. */
+void mmap_producer_link_meet_locked (MmapProducerLink * link,
+    const MmapMessage * hello);
 
 /* After all links have ended; without the lock. */
 void mmap_producer_close_area (MmapProducer * producer);

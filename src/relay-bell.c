@@ -128,7 +128,7 @@ mmap_relay_bell_ring (const MmapRelayBell * bell, MmapRelayPeer * peer)
 {
   if (has_doorbells (bell, peer))
     mmap_doorbell_ring (bell->doorbell, peer->doorbell);
-  else if (peer->near && bell->thread)
+  else if (peer->near)
     mmap_futex_wake (peer->word, &peer->count);
 }
 

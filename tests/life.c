@@ -13,7 +13,6 @@
 #include "secret.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -580,21 +579,6 @@ test_once (gconstpointer data)
 
 /* --- where --- */
 
-/* One that nobody listens at. */
-static guint16
-find_port (void)
-{
-  struct sockaddr_in in = {.sin_family = AF_INET };
-  socklen_t size = sizeof in;
-  int fd = socket (AF_INET, SOCK_STREAM, 0);
-
-  in.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
-  g_assert_cmpint (bind (fd, (struct sockaddr *) &in, size), ==, 0);
-  g_assert_cmpint (getsockname (fd, (struct sockaddr *) &in, &size), ==, 0);
-  close (fd);
-  return ntohs (in.sin_port);
-}
-
 void
 life_add_tests (const char *program, LifeKind first, LifeKind last)
 {
@@ -603,7 +587,7 @@ life_add_tests (const char *program, LifeKind first, LifeKind last)
   address = g_strdup_printf ("/tmp/gst-mmap-test-%d-%s", getpid (), program);
   path = leak_check_path (program);
   init_sodium ();
-  remote = g_strdup_printf ("tcp:127.0.0.1:%u", find_port ());
+  remote = g_strdup_printf ("tcp:127.0.0.1:%u", find_tcp_port ());
   for (kind = first; kind <= last; kind++) {
     g_autofree char *name = g_strdup_printf ("/%s/once/%s", program,
         life_names[kind]);

@@ -11,6 +11,7 @@
 #include "blocks.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -23,6 +24,20 @@ check_error (GError ** error, MmapError code, const char *reason)
   if (strstr ((*error)->message, reason) == NULL)
     g_error ("\"%s\" doesn't say \"%s\"", (*error)->message, reason);
   g_clear_error (error);
+}
+
+guint16
+find_tcp_port (void)
+{
+  struct sockaddr_in in = {.sin_family = AF_INET };
+  socklen_t size = sizeof in;
+  int fd = socket (AF_INET, SOCK_STREAM, 0);
+
+  in.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &in, size), ==, 0);
+  g_assert_cmpint (getsockname (fd, (struct sockaddr *) &in, &size), ==, 0);
+  close (fd);
+  return ntohs (in.sin_port);
 }
 
 int

@@ -17,6 +17,9 @@ G_BEGIN_DECLS
 /* Fails the test unless @error is @code and says @reason; clears it. */
 void check_error (GError ** error, MmapError code, const char *reason);
 
+/* Returns: a TCP port of 127.0.0.1 that nobody listens at */
+guint16 find_tcp_port (void);
+
 /* Returns: (transfer full): an epoll descriptor that is always readable
  * @event_fd: (out) (transfer full): to be closed last */
 int new_restless_fd (int *event_fd);

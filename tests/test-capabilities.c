@@ -98,6 +98,7 @@ test_offer (void)
   g_assert_cmpuint (one.token_index, ==, 8200);
   g_assert_cmpuint (one.max_held, ==, 4);
   g_assert_cmpstr (one.media, ==, "video/x-raw");
+  g_assert_cmpuint (one.boot_id, ==, 0);
 
   variant = g_variant_ref_sink (mmap_capabilities_to_variant (&one));
   g_assert_true (g_variant_is_of_type (variant, G_VARIANT_TYPE_VARDICT));
@@ -114,6 +115,23 @@ test_offer (void)
 
   mmap_capabilities_clear (&one);
   assert_clear (&one);
+  mmap_capabilities_clear (&two);
+}
+
+/* Of an offer of memory in an area. */
+static void
+test_in_area (void)
+{
+  MmapCapabilities one, two;
+
+  accept (parse (offer_text, "'media'", "'region-offset': <uint64 65536>, "
+          "'link-offset': <uint64 131072>, 'boot-id': <uint64 0x123456789>, "
+          "'media'"), &one);
+  accept (g_variant_ref_sink (mmap_capabilities_to_variant (&one)), &two);
+  g_assert_cmpuint (two.region_offset, ==, 65536);
+  g_assert_cmpuint (two.link_offset, ==, 131072);
+  g_assert_cmpuint (two.boot_id, ==, G_GUINT64_CONSTANT (0x123456789));
+  mmap_capabilities_clear (&one);
   mmap_capabilities_clear (&two);
 }
 
@@ -409,6 +427,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   leak_check_add_test ("/capabilities/offer", test_offer);
+  leak_check_add_test ("/capabilities/in-area", test_in_area);
   leak_check_add_test ("/capabilities/answer", test_answer);
   leak_check_add_test ("/capabilities/init", test_init);
   leak_check_add_test ("/capabilities/missing-keys", test_missing_keys);

@@ -228,7 +228,8 @@ open_link (Consumer * self)
   at = (guint8 *) link->area;
   fuzz_assert (at >= area->base + area->slice_bytes
       && at + sizeof *link->area <= area->base + area->size);
-  mmap_area_client_set_link (self->client, offset);
+  mmap_area_client_set_link (self->client, offset,
+      mmap_area_client_get_producer (self->client));
   mmap_link_free (link);
 }
 

@@ -9,7 +9,7 @@
  *   vm-wakeups both PLACE [poll-interval ns [spin-time ns [seconds]]]     a process for each side, on one machine
  *   vm-wakeups ping|pong PLACE ...                                        one of them
  *
- * PLACE is a file, an ivshmem device or server (as file=), or unix:PATH, a socket.
+ * PLACE is a file, an ivshmem device or server (as file=), unix:PATH, a socket, or tcp:FILE, a file whose sides find each other through TCP.
  */
 #include "blocks.h"
 #include "consumer.h"
@@ -25,6 +25,10 @@
 #define RATE 60
 #define FRAME_BYTES 4096
 #define AREA_BYTES (16 << 20)
+
+/* Where they listen, with tcp:. */
+#define PING_ADDRESS "tcp:127.0.0.1:47480"
+#define PONG_ADDRESS "tcp:127.0.0.1:47481"
 
 typedef struct
 {
@@ -60,9 +64,25 @@ die (GError * error)
   exit (1);
 }
 
+/* NULL: the channel is in a file, and found there. */
+static const char *
+get_remote (const Options * options, const char *channel)
+{
+  if (!g_str_has_prefix (options->place, "tcp:"))
+    return NULL;
+  return strcmp (channel, "ping") == 0 ? PING_ADDRESS : PONG_ADDRESS;
+}
+
+static const char *
+get_file (const Options * options)
+{
+  return options->place + (g_str_has_prefix (options->place, "tcp:") ? 4 : 0);
+}
+
 static MmapProducer *
 make_producer (const Options * options, const char *channel)
 {
+  const char *remote = get_remote (options, channel);
   static const MmapMode own = MMAP_MODE_OWN;
   MmapUsers *users = mmap_users_new (NULL, NULL);
   GError *error = NULL;
@@ -74,9 +94,12 @@ make_producer (const Options * options, const char *channel)
     producer = mmap_producer_new (address, NULL, MMAP_TOKEN_DEFAULT_BYTES,
         &error);
   } else {
-    producer = mmap_producer_new_in_area (options->place, channel, AREA_BYTES,
-        &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
+    producer = mmap_producer_new_in_area (get_file (options), channel,
+        AREA_BYTES, &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
   }
+  die (error);
+  if (remote)
+    mmap_producer_listen_remote (producer, remote, FALSE, &error);
   die (error);
   mmap_users_free (users);
   mmap_producer_set_poll_interval (producer, options->poll_interval);
@@ -92,6 +115,7 @@ make_producer (const Options * options, const char *channel)
 static MmapConsumer *
 make_consumer (const Options * options, const char *channel)
 {
+  const char *remote = get_remote (options, channel);
   GError *error = NULL;
   MmapConsumer *consumer;
 
@@ -99,6 +123,9 @@ make_consumer (const Options * options, const char *channel)
     g_autofree char *address = g_strconcat (options->place + 5, channel, NULL);
 
     consumer = mmap_consumer_new (address, &error);
+  } else if (remote) {
+    consumer = mmap_consumer_new_remote (remote, get_file (options), FALSE,
+        &error);
   } else {
     consumer = mmap_consumer_new_in_area (options->place, channel, &error);
   }
