@@ -16,7 +16,7 @@ struct _MmapChannel
   gint ref_count;               /* atomic */
   MmapArea *area;
   guint64 id;                   /* of the owner, in the entry and of each slice */
-  guint64 heir_of;              /* the dead owner whose entry it took over; 0: none */
+  guint64 heir_of;              /* who had the entry before, and may have left slices; 0: nobody */
   guint64 session;
   guint entry;
   guint64 name[MMAP_AREA_NAME_BYTES / 8];
@@ -30,6 +30,7 @@ struct _MmapChannel
   GMutex lock;
   GPtrArray *windows;           /* MmapWindow, not owned */
   gboolean ended;
+  gboolean bequeaths;           /* what it has stays for its heir */
   gboolean claimed;             /* its own thread beats from now on */
   MmapWindow *links;            /* until it has ended; kept by the thread that beats */
   guint link_count;
@@ -51,7 +52,7 @@ gboolean mmap_channel_keep_windows (MmapChannel * channel, gint64 now_us,
 /* Frees all slices of @id. */
 void mmap_area_free_slices (MmapArea * area, guint64 id);
 
-/* Frees all slices of owners that are in no entry, but not @heir_of's. */
-void mmap_area_free_orphans (MmapArea * area, guint64 heir_of);
+/* Frees all slices of owners that are in no entry, nor were there before. */
+void mmap_area_free_orphans (MmapArea * area);
 
 G_END_DECLS

@@ -69,6 +69,7 @@ mmap_channel_read (const MmapArea * area, guint i, MmapChannelInfo * info)
   info->peer.pid_namespace = mmap_load_relaxed (&entry->pid_namespace);
   info->peer.doorbell = mmap_load_relaxed (&entry->doorbell);
   info->heartbeat = mmap_load_relaxed (&entry->heartbeat);
+  info->before = mmap_load_relaxed (&entry->before);
   for (w = 0; w < G_N_ELEMENTS (name); w++)
     name[w] = mmap_load_relaxed (&entry->name[w]);
   memcpy (info->name, name, sizeof info->name);
@@ -114,6 +115,7 @@ describe (MmapChannel * channel)
   KEEP (entry->boot_id, channel->self.boot_id);
   KEEP (entry->pid_namespace, channel->self.pid_namespace);
   KEEP (entry->doorbell, channel->self.doorbell);
+  KEEP (entry->before, channel->heir_of);
   KEEP (entry->links_offset, links_offset);
   KEEP (entry->link_slot_bytes, (guint32) sizeof (MmapLinkSlot));
   KEEP (entry->link_count, channel->link_count);
@@ -202,7 +204,8 @@ typedef enum
   LOOK_LOST                     /* with an error */
 } Look;
 
-/* Looks for an entry to claim: that of a dead owner of the same name, else a free one, else that of any dead owner.
+/* Looks for an entry to claim: that of an owner of the same name who is dead or has ended, else a free one, best where nobody has left
+ * anything, else that of any dead owner.
  * @owner: (out): what it holds */
 static Look
 look_for_entry (MmapChannel * channel, guint * candidate, guint64 * owner,
@@ -215,13 +218,13 @@ look_for_entry (MmapChannel * channel, guint * candidate, guint64 * owner,
   mmap_channel_observe (channel, g_get_monotonic_time ());
   for (i = 0; i < MMAP_AREA_CHANNELS; i++) {
     MmapChannelInfo info;
-    gboolean same;
+    gboolean same, named;
     Life life;
     gint rank;
 
     mmap_channel_read (channel->area, i, &info);
-    same = info.owner != 0
-        && strcmp (info.name, (const char *) channel->name) == 0;
+    named = strcmp (info.name, (const char *) channel->name) == 0;
+    same = info.owner != 0 && named;
     life = get_life (channel, i, &info);
     if (same && life == LIFE_ALIVE && info.session != 0) {
       set_in_use (error, channel, &info);
@@ -230,7 +233,8 @@ look_for_entry (MmapChannel * channel, guint * candidate, guint64 * owner,
     if (same && life != LIFE_DEAD)
       return LOOK_WAIT;
     unknown = unknown || life == LIFE_UNKNOWN;
-    rank = life != LIFE_DEAD ? 0 : same ? 3 : info.owner == 0 ? 2 : 1;
+    rank = life != LIFE_DEAD ? 0 : named ? 4 : info.owner != 0 ? 1 :
+        info.before != 0 ? 2 : 3;
     if (rank > best) {
       best = rank;
       *candidate = i;
@@ -275,6 +279,19 @@ mmap_channel_beat_unclaimed (MmapChannel * channel)
     beat (channel);
 }
 
+/* Whose a free entry was; 0: nobody's, or somebody has written there who is in the area now. */
+static guint64
+read_before (const MmapArea * area, const MmapAreaEntry * entry)
+{
+  guint64 before = mmap_load_relaxed (&entry->before);
+  guint i;
+
+  for (i = 0; i < MMAP_AREA_CHANNELS; i++)
+    if (mmap_load_relaxed (&get_entry (area, i)->owner) == before)
+      return 0;
+  return before;
+}
+
 static gboolean
 take_entry (MmapChannel * channel, guint candidate, guint64 owner)
 {
@@ -287,12 +304,12 @@ take_entry (MmapChannel * channel, guint candidate, guint64 owner)
   mmap_store_relaxed (&entry->session, 0);
   channel->beats = mmap_load_relaxed (&entry->heartbeat);
   channel->refused = mmap_load_relaxed (&entry->refused);
+  /* Somebody may still look at frames of the one before: its memory is used last, that of the one before it from now on. */
+  channel->heir_of = owner ? owner : read_before (channel->area, entry);
   beat (channel);
   describe (channel);
-  /* Somebody may still look at frames of the dead one: its memory is used last, that of the one before it from now on. */
-  channel->heir_of = owner;
   if (owner != 0)
-    mmap_area_free_orphans (channel->area, owner);
+    mmap_area_free_orphans (channel->area);
   /* The name is visible before the others' are looked at: of two who do this at once, one sees the other. */
   mmap_fence_full ();
   return TRUE;
@@ -474,16 +491,31 @@ mmap_channel_unref (MmapChannel * channel)
 }
 
 void
+mmap_channel_bequeath (MmapChannel * channel)
+{
+  g_mutex_lock (&channel->lock);
+  channel->bequeaths = TRUE;
+  g_mutex_unlock (&channel->lock);
+}
+
+void
 mmap_channel_end (MmapChannel * channel)
 {
   MmapWindow *links;
+  gboolean bequeaths;
 
   g_mutex_lock (&channel->lock);
   channel->ended = TRUE;
+  bequeaths = channel->bequeaths;
   links = g_steal_pointer (&channel->links);
   g_mutex_unlock (&channel->lock);
+  /* While it is in the entry, one way or another, no slice of it is an orphan. */
+  if (owns_entry (channel))
+    mmap_store_relaxed (&get_entry (channel->area, channel->entry)->before,
+        bequeaths ? channel->id : 0);
   leave_entry (channel);
-  mmap_area_free_slices (channel->area, channel->id);
+  if (!bequeaths)
+    mmap_area_free_slices (channel->area, channel->id);
   if (channel->heir_of != 0)
     mmap_area_free_slices (channel->area, channel->heir_of);
   if (links)

@@ -28,6 +28,7 @@ typedef struct
   guint32 link_count;
   MmapAreaPeer peer;
   guint64 heartbeat;
+  guint64 before;
   char name[MMAP_AREA_NAME_BYTES];
 } MmapChannelInfo;
 
@@ -71,6 +72,9 @@ MmapChannel *mmap_channel_claim (MmapArea * area, const char *name,
 
 MmapChannel *mmap_channel_ref (MmapChannel * channel);
 void mmap_channel_unref (MmapChannel * channel);
+
+/* Somebody may still look at what lies in @channel's slices: they stay as they are when it ends, until its heir needs the room, or ends. */
+void mmap_channel_bequeath (MmapChannel * channel);
 
 /* Frees entry and slices: others may have them from now on. @channel is good for nothing else after this. */
 void mmap_channel_end (MmapChannel * channel);

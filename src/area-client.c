@@ -346,6 +346,14 @@ client_init_bell (MmapAreaClient * client)
   mmap_relay_bell_ring (&client->bell, &client->peer);
 }
 
+static gboolean
+has_hung_up (int stream)
+{
+  struct pollfd fd = { stream, POLLRDHUP, 0 };
+
+  return poll (&fd, 1, 0) > 0;
+}
+
 /* @channel: (nullable)
  * @stream: -1: it is to be looked for; (transfer full) */
 static MmapAreaClient *
@@ -394,6 +402,12 @@ client_new (const char *path, MmapArea * kept, const char *channel,
       "Can't start a thread for an area: %s", cause->message);
 
 failed:
+  /* Who ends hangs up first, and removes its file then. */
+  if (stream >= 0 && has_hung_up (stream)) {
+    g_clear_error (error);
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer has hung up");
+  }
   g_clear_object (socket);
   mmap_area_client_free (client);
   return NULL;
@@ -405,6 +419,12 @@ mmap_area_client_new (const char *path, MmapArea * kept, const char *channel,
     GError ** error)
 {
   return client_new (path, kept, channel, again, -1, trusted, socket, error);
+}
+
+gboolean
+mmap_area_client_has_lost_stream (const MmapAreaClient * client)
+{
+  return client->stream >= 0 && has_hung_up (client->stream);
 }
 
 MmapAreaClient *

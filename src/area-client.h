@@ -32,7 +32,8 @@ MmapAreaClient *mmap_area_client_new (const char *path, MmapArea * kept,
 
 /* The same through a connection to the producer, which says where the link is.
  * @stream: (transfer full): of mmap_remote_connect(); closed on failure, too
- * Returns: (transfer full): or %NULL with an error of mmap_area_open_existing() */
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_CLOSED (the producer has hung up: there may be no area any more), or an error of
+ *     mmap_area_open_existing() */
 MmapAreaClient *mmap_area_client_new_remote (const char *path,
     MmapArea * kept, int stream, const MmapUsers * trusted, GSocket ** socket,
     GError ** error);
@@ -42,6 +43,9 @@ MmapAreaClient *mmap_area_client_new_remote (const char *path,
  * @producer: what else it has said of itself */
 void mmap_area_client_set_link (MmapAreaClient * client, guint64 offset,
     const MmapAreaPeer * producer);
+
+/* Whether the producer of such a client has hung up, as of now: the socket may not say so yet. */
+gboolean mmap_area_client_has_lost_stream (const MmapAreaClient * client);
 
 /* Lets go of the slot, after what the socket had to say. Close the socket before. */
 void mmap_area_client_free (MmapAreaClient * client);

@@ -61,7 +61,8 @@ typedef struct
   guint64 name[MMAP_AREA_NAME_BYTES / 8];       /*  64 UTF-8, padded with zeros */
   /* line 2 */
   guint64 heartbeat;            /* 128 counts up */
-  guint8 reserved1[56];         /* 136 */
+  guint64 before;               /* 136 who had the entry, and may have left slices; 0: nobody */
+  guint8 reserved1[48];         /* 144 */
   /* line 3 */
   guint32 refused;              /* 192 each consumer that finds all link slots taken adds one; from any value */
   guint8 reserved2[60];         /* 196 */
@@ -139,6 +140,7 @@ MMAP_PIN (MmapAreaEntry, boot_id, 40);
 MMAP_PIN (MmapAreaEntry, doorbell, 56);
 MMAP_PIN (MmapAreaEntry, name, 64);
 MMAP_PIN (MmapAreaEntry, heartbeat, 128);
+MMAP_PIN (MmapAreaEntry, before, 136);
 MMAP_PIN (MmapAreaEntry, refused, 192);
 G_STATIC_ASSERT (sizeof (MmapAreaEntry) == 256);
 MMAP_PIN (MmapAreaStart, channels, 4096);

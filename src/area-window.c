@@ -42,20 +42,21 @@ has_entry (const MmapArea * area, guint64 id)
   guint c;
 
   for (c = 0; c < MMAP_AREA_CHANNELS; c++)
-    if (mmap_load_relaxed (&area->start->channels[c].owner) == id)
+    if (mmap_load_relaxed (&area->start->channels[c].owner) == id
+        || mmap_load_relaxed (&area->start->channels[c].before) == id)
       return TRUE;
   return FALSE;
 }
 
 void
-mmap_area_free_orphans (MmapArea * area, guint64 heir_of)
+mmap_area_free_orphans (MmapArea * area)
 {
   guint i;
 
   for (i = 1; i < area->slice_count; i++) {
     guint64 owner = mmap_load_relaxed (get_owner (area, i));
 
-    if (owner != 0 && owner != heir_of && !has_entry (area, owner))
+    if (owner != 0 && !has_entry (area, owner))
       mmap_swap_release (get_owner (area, i), &owner, 0);
   }
 }
@@ -101,7 +102,7 @@ slices_read (Slices * slices, MmapChannel * channel)
   slices_keep_windows (slices, channel);
 }
 
-/* Also those of the dead owner whose entry was taken over. */
+/* Also those of the owner whose entry was taken over. */
 static void
 slices_inherit (Slices * slices, MmapChannel * channel)
 {
@@ -281,7 +282,8 @@ mmap_window_free (MmapWindow * window)
   g_mutex_lock (&channel->lock);
   g_ptr_array_remove_fast (channel->windows, window);
   /* After the end they may be others' already, but for the number. */
-  for (i = window->first; i < window->first + window->n; i++) {
+  for (i = window->first; i < window->first + window->n
+      && !channel->bequeaths; i++) {
     guint64 owner = channel->id;
 
     mmap_swap_release (get_owner (channel->area, i), &owner, 0);

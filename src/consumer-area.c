@@ -34,10 +34,14 @@ join_server (MmapConsumer * consumer, GError ** error)
   return consumer->belled || !mmap_area_has_doorbell (consumer->area_path);
 }
 
-/* The producer is there, and has formatted its area: to wait for ours is in vain. */
+/* The producer is there, and has formatted its area: to wait for ours is in vain. Unless it has just ended. */
 static void
 explain_absence (const MmapConsumer * consumer, GError ** error)
 {
+  if (g_error_matches (*error, MMAP_ERROR, MMAP_ERROR_CLOSED)) {
+    (*error)->code = MMAP_ERROR_NOT_FOUND;
+    return;
+  }
   if (!g_error_matches (*error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
     return;
   (*error)->code = MMAP_ERROR_FILE;

@@ -487,6 +487,13 @@ look_behind_locked (MmapConsumer * consumer, GError ** error)
   if (mmap_message_receive (consumer->socket, &message, &newer)
       && message.kind == MMAP_MESSAGE_REFUSE)
     mmap_message_get_refusal (&message, &newer);
+  /* What comes through a stream may not be here yet. */
+  if (consumer->client && mmap_area_client_has_lost_stream (consumer->client)
+      && (!newer || g_error_matches (newer, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))) {
+    g_clear_error (&newer);
+    g_set_error (&newer, MMAP_ERROR, MMAP_ERROR_CLOSED,
+        "The producer has hung up");
+  }
   if (!newer || g_error_matches (newer, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
     return;
   g_clear_error (error);
@@ -570,6 +577,8 @@ try_search (MmapConsumer * consumer, GError ** error)
     g_propagate_error (error, g_steal_pointer (&cause));
     return FALSE;
   }
+  /* What lacked was of one that isn't there any more. */
+  consumer->lacking = 0;
   if (mmap_consumer_get_wait_left (consumer) == 0)
     return FALSE;
   wait_to_search (consumer);

@@ -96,15 +96,18 @@ gboolean
 mmap_consumer_try_again (MmapConsumer * consumer, const GError * cause)
 {
   gint64 now = g_get_monotonic_time ();
-  /* Of a producer that names its memory otherwise, it may be the wrong memory. */
-  gboolean is_same = consumer->channel
+  /* Of a producer that names its memory otherwise, it may be the wrong memory; or that producer is just ending, or was waited for too long:
+   * if so, it isn't so twice. */
+  gboolean is_same = consumer->channel || consumer->lacking == 0
       || mmap_load_relaxed (&consumer->stats.links) > 0;
 
   /* An offer through the application's channel doesn't come twice. */
   if ((!g_error_matches (cause, MMAP_ERROR, MMAP_ERROR_NO_RESOURCES)
           && !(is_same && mmap_consumer_may_mend (consumer, cause)))
-      || consumer->is_carried)
+      || consumer->is_carried) {
+    consumer->lacking = 0;
     return FALSE;
+  }
   if (consumer->lacking == 0)
     consumer->lacking = now;
   if (consumer->socket)

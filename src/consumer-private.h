@@ -99,7 +99,7 @@ struct _MmapConsumer
   guint64 sequence;
   guint vain;                   /* sleeps in turn that ended with nothing new */
   guint32 number;               /* of the last frame, as its descriptor counts */
-  gint64 lacking;               /* monotonic microseconds: since when there were no resources for a link; 0: there were */
+  gint64 lacking;               /* monotonic microseconds: since when there was no link, for a lack of resources or an error; 0: not so */
   gint64 wait_began;            /* monotonic microseconds, as if there had been no pause */
   gint64 waited_us;             /* before the pause */
   gint64 greeted;               /* monotonic microseconds: when a producer was found, or looked at again after a pause */

@@ -302,9 +302,15 @@ mmap_producer_close (MmapProducer * producer)
   g_mutex_lock (&producer->lock);
   producer->closed = TRUE;
   reserver = g_steal_pointer (&producer->reserver);
-  for (i = 0; i < MMAP_MAX_LINKS; i++)
+  if (producer->channel)
+    mmap_producer_collect_locked (producer);
+  for (i = 0; i < MMAP_MAX_LINKS; i++) {
+    /* What a consumer has not read yet, or has not given back, stays in the area; a socket's memory is there as long as anybody has it. */
+    if (producer->channel && producer->links[i] && producer->links[i]->held > 0)
+      mmap_channel_bequeath (producer->channel);
     if (producer->links[i])
       mmap_producer_link_close_locked (producer->links[i], NULL);
+  }
   mmap_producer_forget_events_locked (producer);
   end_source (&producer->accept_source);
   end_source (&producer->alarm_source);

@@ -480,8 +480,8 @@ test_garbage (void)
         area->start->channels[channel->entry].heartbeat;
     /* What is reserved is nobody's. */
     area->start->channels[channel->entry].reserved0 = 0;
-    g_assert_cmpmem (&area->start->channels[channel->entry], 136,
-        &good->channels[channel->entry], 136);
+    g_assert_cmpmem (&area->start->channels[channel->entry], 144,
+        &good->channels[channel->entry], 144);
   }
   g_free (good);
   mmap_window_free (window);
