@@ -59,7 +59,7 @@ struct _MmapAreaServer
   MmapAreaServerCallbacks callbacks;
   gpointer data;
   int wake_fd;
-  int listener;                 /* -1: none */
+  int listener;                 /* atomic; -1: none */
   int waiting;                  /* through which somebody comes, for whom there is no slot yet; -1 */
   gint64 accept_us;             /* not before: there was a lack of descriptors */
   MmapRelayBell bell;
@@ -369,12 +369,13 @@ static gboolean
 server_greet (MmapAreaServer * server, gint64 now_us)
 {
   g_autoptr (GError) error = NULL;
+  int listener = g_atomic_int_get (&server->listener);
 
   if (server->waiting >= 0)
     return TRUE;
-  if (server->listener < 0 || now_us < server->accept_us)
+  if (listener < 0 || now_us < server->accept_us)
     return FALSE;
-  server->waiting = mmap_remote_accept (server->listener, &error);
+  server->waiting = mmap_remote_accept (listener, &error);
   if (server->waiting < 0
       && !g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
     server->accept_us = now_us + MMAP_AREA_BEAT_US;
@@ -496,7 +497,7 @@ server_sleep (MmapAreaServer * server, gint64 interval_us)
   guint i;
 
   if (g_get_monotonic_time () >= server->accept_us && server->waiting < 0)
-    fds[1].fd = server->listener;
+    fds[1].fd = g_atomic_int_get (&server->listener);
   for (i = 0; i < server->n_slots; i++) {
     struct pollfd *pair = &fds[2 + 2 * i];
     Slot *slot = &server->slots[i];
@@ -616,6 +617,12 @@ mmap_area_server_new (MmapChannel * channel, int listener,
         "Can't start a thread to serve an area: %s", cause->message);
   mmap_area_server_free (server);
   return NULL;
+}
+
+void
+mmap_area_server_listen (MmapAreaServer * server, int listener)
+{
+  g_atomic_int_set (&server->listener, listener);
 }
 
 void

@@ -47,6 +47,10 @@ MmapAreaServer *mmap_area_server_new (MmapChannel * channel, int listener,
     const MmapAreaServerCallbacks * callbacks, gpointer data,
     GError ** error);
 
+/* Consumers come through @listener, too, from the next heartbeat on. Any thread, of a server that has none.
+ * @listener: (transfer full): as above */
+void mmap_area_server_listen (MmapAreaServer * server, int listener);
+
 /* Whoever has come through a socket to @slot is on this kernel, and rings when it asks for the time. Any thread, while that socket is open. */
 void mmap_area_server_set_near (MmapAreaServer * server, guint slot);
 

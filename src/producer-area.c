@@ -10,6 +10,7 @@
 #include "atomics.h"
 #include "remote.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 static gboolean
@@ -109,6 +110,76 @@ mmap_producer_open_area (MmapProducer * producer, const char *file,
   return producer->channel != NULL;
 }
 
+/* --- listening where a name says: a name server may take its time, or never answer --- */
+
+struct _MmapProducerLookup
+{
+  char *address;
+  gboolean allow_remote;
+  int cancel_fd;                /* eventfd */
+  GThread *thread;
+};
+
+static gboolean
+lookup_prepare (MmapProducer * producer, const char *address,
+    gboolean allow_remote, GError ** error)
+{
+  int cancel_fd = mmap_wake_fd_new ();
+
+  if (cancel_fd < 0) {
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "eventfd: %s", g_strerror (errno));
+    return FALSE;
+  }
+  producer->lookup = g_new0 (MmapProducerLookup, 1);
+  producer->lookup->address = g_strdup (address);
+  producer->lookup->allow_remote = allow_remote;
+  producer->lookup->cancel_fd = cancel_fd;
+  return TRUE;
+}
+
+static gpointer
+lookup_thread (gpointer data)
+{
+  MmapProducer *producer = data;
+  MmapProducerLookup *lookup = producer->lookup;
+  g_autoptr (GError) error = NULL;
+  int fd = mmap_remote_listen (lookup->address, lookup->allow_remote,
+      lookup->cancel_fd, &error);
+
+  if (fd >= 0)
+    mmap_area_server_listen (producer->server, fd);
+  else if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND))
+    mmap_producer_fail (producer, error);
+  return NULL;
+}
+
+static gboolean
+lookup_start (MmapProducer * producer, GError ** error)
+{
+  g_autoptr (GError) cause = NULL;
+
+  producer->lookup->thread = g_thread_try_new ("mmap-lookup", lookup_thread,
+      producer, &cause);
+  if (producer->lookup->thread)
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
+      "Can't start a thread to look up %s: %s", producer->lookup->address,
+      cause->message);
+  return FALSE;
+}
+
+static void
+lookup_end (MmapProducerLookup * lookup)
+{
+  mmap_wake_fd_signal (lookup->cancel_fd);
+  if (lookup->thread)
+    g_thread_join (lookup->thread);
+  close (lookup->cancel_fd);
+  g_free (lookup->address);
+  g_free (lookup);
+}
+
 gboolean
 mmap_producer_start_area (MmapProducer * producer, GError ** error)
 {
@@ -122,20 +193,26 @@ mmap_producer_start_area (MmapProducer * producer, GError ** error)
       producer->remote_fd, &callbacks, producer, error);
   g_mutex_unlock (&producer->lock);
   producer->remote_fd = -1;
-  return producer->server != NULL;
+  return producer->server && (!producer->lookup || lookup_start (producer,
+          error));
 }
 
 gboolean
 mmap_producer_listen_remote (MmapProducer * producer, const char *address,
     gboolean allow_remote, GError ** error)
 {
-  producer->remote_fd = mmap_remote_listen (address, allow_remote, error);
+  if (!mmap_remote_check (address, error))
+    return FALSE;
+  if (mmap_remote_has_name (address))
+    return lookup_prepare (producer, address, allow_remote, error);
+  producer->remote_fd = mmap_remote_listen (address, allow_remote, -1, error);
   return producer->remote_fd >= 0;
 }
 
 void
 mmap_producer_close_area (MmapProducer * producer)
 {
+  g_clear_pointer (&producer->lookup, lookup_end);
   /* This ends the channel, too. */
   if (producer->server)
     mmap_area_server_free (producer->server);

@@ -173,6 +173,9 @@ mmap_producer_link_count_frame_locked (MmapProducerLink * link)
   return link->number;
 }
 
+/* Of producer-area.c. */
+typedef struct _MmapProducerLookup MmapProducerLookup;
+
 struct _MmapProducer
 {
   gint ref_count;               /* atomic */
@@ -198,6 +201,7 @@ struct _MmapProducer
   MmapChannel *channel;         /* of the area */
   MmapAreaServer *server;       /* of the channel; once it has started */
   int remote_fd;                /* listens, until the server has it; -1 */
+  MmapProducerLookup *lookup;   /* nullable: its address has a name that is looked up */
   gboolean shrinkable;          /* see mmap_producer_set_shrinkable() */
   gboolean allow_dmabuf;        /* see mmap_producer_set_allow_dmabuf() */
   gint64 poll_interval;         /* atomic: ns */

@@ -135,7 +135,8 @@ typedef struct
  * @links: the number of links that are up has changed
  * @refused: a consumer was refused, or its link was ended for cause
  * @failed: called once, from another thread of the producer, when the rest of a region's memory can't be reserved: MMAP_ERROR_NO_SPACE
- *     or MMAP_ERROR_FAILED; or when somebody has truncated its file, MMAP_ERROR_TRUNCATED: then all links end. After this, nothing is
+ *     or MMAP_ERROR_FAILED; or when somebody has truncated its file, MMAP_ERROR_TRUNCATED: then all links end; or
+ *     when it can't listen where a name said, with an error of mmap_remote_listen(). After this, nothing is
  *     published, and each wait ends with MMAP_WAIT_FAILED.
  * @accepts: what a consumer accepts: @media is opaque to this library, and %NULL for anything. First when it says hello, again (@answered)
  *     when it has answered an offer, then whenever it changes. From the answer on the link waits for mmap_producer_admit(); before that
@@ -212,7 +213,8 @@ MmapProducer *mmap_producer_new_in_area (const char *file,
     const char *channel, guint64 size, const MmapMode * mode,
     const MmapUsers * trusted, guint token_bytes, GError ** error);
 
-/* In an area: consumers come through TCP or vsock, too: see mmap_remote_listen(). Call before mmap_producer_start(). */
+/* In an area: consumers come through TCP or vsock, too: see mmap_remote_listen(). Call before mmap_producer_start().
+ * A host that has a name is looked up from then on, in a thread: what comes of it is no error here, but one of the callback failed(). */
 gboolean mmap_producer_listen_remote (MmapProducer * producer,
     const char *address, gboolean allow_remote, GError ** error);
 

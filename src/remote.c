@@ -253,6 +253,17 @@ mmap_remote_check (const char *address, GError ** error)
   return parse (address, FALSE, TRUE, -1, &target, error);
 }
 
+gboolean
+mmap_remote_has_name (const char *address)
+{
+  g_autofree char *host = NULL;
+  guint64 port;
+
+  return g_str_has_prefix (address, "tcp:")
+      && split_tcp (address, &host, &port, NULL)
+      && !g_hostname_is_ip_address (host);
+}
+
 /* From errno. Returns: -1 */
 static int
 fail (int fd, const char *address, const char *verb, GError ** error)
@@ -275,12 +286,13 @@ fail (int fd, const char *address, const char *verb, GError ** error)
 }
 
 int
-mmap_remote_listen (const char *address, gboolean allow_remote, GError ** error)
+mmap_remote_listen (const char *address, gboolean allow_remote, int cancel_fd,
+    GError ** error)
 {
   Target target;
   int fd, one = 1;
 
-  if (!parse (address, allow_remote, TRUE, -1, &target, error))
+  if (!parse (address, allow_remote, TRUE, cancel_fd, &target, error))
     return -1;
   fd = socket (target.any.sa_family,
       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

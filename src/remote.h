@@ -15,12 +15,16 @@ G_BEGIN_DECLS
 /* FALSE with MMAP_ERROR_ADDRESS. Names are not looked up. */
 gboolean mmap_remote_check (const char *address, GError ** error);
 
+/* Whether the host of an address that was checked has to be looked up, which may take long. */
+gboolean mmap_remote_has_name (const char *address);
+
 /* Listens at @address.
  * @allow_remote: whether a TCP address may be one that other machines reach
- * Returns: a stream socket, non-blocking; -1 with MMAP_ERROR_ADDRESS, MMAP_ERROR_SETTING (@allow_remote is needed), MMAP_ERROR_IN_USE,
+ * @cancel_fd: ends the look for a name when it becomes readable; -1: none
+ * Returns: a stream socket, non-blocking; -1 with MMAP_ERROR_NOT_FOUND (it was cancelled), MMAP_ERROR_ADDRESS, MMAP_ERROR_SETTING (@allow_remote is needed), MMAP_ERROR_IN_USE,
  * MMAP_ERROR_PERMISSION, MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
 int mmap_remote_listen (const char *address, gboolean allow_remote,
-    GError ** error);
+    int cancel_fd, GError ** error);
 
 /* Returns: the next connection, a stream socket, non-blocking; -1 with MMAP_ERROR_NOT_FOUND (none there now), MMAP_ERROR_NO_RESOURCES or
  * MMAP_ERROR_FAILED */
