@@ -49,6 +49,7 @@ class Group(threading.Thread):
         self.alive = {}                 # pid -> Process
         self.gone = []                  # Processes of this generation that have ended
         self.since = 0                  # ns: nothing was done to anybody since
+        self.still = 0                  # ns since then in which the machine stood still
         self.wake_up = []               # (ns, Process): when the stopped go on
         self.what = "nothing"
         self.generation = 0
@@ -92,7 +93,11 @@ class Group(threading.Thread):
 
     def touch(self, text):
         self.log(text)
+        self.begin_time()
+
+    def begin_time(self):
         self.since = time.monotonic_ns()
+        self.still = 0
 
     def reap(self):
         self.zygote.read()
@@ -133,11 +138,11 @@ class Group(threading.Thread):
 
     def wait(self, what, condition, restores=False):
         """Until condition () is true. restores: starts what is lacking meanwhile."""
-        looked, stood_still = time.monotonic_ns(), 0
+        looked = time.monotonic_ns()
         while True:
             # As the whole machine may, when it is a guest: that is no time for the others.
             now = time.monotonic_ns()
-            stood_still += now - looked if now - looked > STILL_NS else 0
+            self.still += now - looked if now - looked > STILL_NS else 0
             looked = now
             self.reap()
             self.serve()
@@ -146,7 +151,7 @@ class Group(threading.Thread):
             if condition():
                 return
             # Since it looked: what has stood still after that is not counted yet.
-            if looked - self.since - stood_still > self.suite.limit_s * 1e9:
+            if looked - self.since - self.still > self.suite.limit_s * 1e9:
                 raise Hang(f"{self.suite.limit_s} s after the last event still not: {what}")
             time.sleep(POLL_S)
 
@@ -169,8 +174,9 @@ class Group(threading.Thread):
                   and all(map(self.is_well, self.consumers())), restores=True)
         self.most_consumers = max(self.most_consumers, len(self.consumers()))
         last = max(c.record.last_ns for c in self.consumers())
-        self.recoveries.append(((last - self.since) / 1e9, self.what))
-        self.producer_died = False
+        self.recoveries.append((max(0, last - self.since - self.still) / 1e9, self.what))
+        if not self.plan.keeps:
+            self.producer_died = False
 
     # --- faults ---
 
@@ -202,7 +208,7 @@ class Group(threading.Thread):
         self.faults[kind] += 1
         action = getattr(self, "do_" + kind.split()[0])
         action(random, kind, victim)
-        self.since = time.monotonic_ns()
+        self.begin_time()
 
     def do_kill(self, random, kind, victim):
         for member in list(self.alive.values()) if kind == "kill all" else [victim]:
@@ -288,6 +294,7 @@ class Group(threading.Thread):
             consumer.record.order(process.DROP)
         self.wait("consumers have dropped what they kept",
                   lambda: all(c.record.state == process.DROPPED for c in self.consumers()) and not self.wake_up)
+        self.producer_died = False
         for consumer in self.consumers():
             self.compare(consumer)
         return producer

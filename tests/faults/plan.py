@@ -1,6 +1,7 @@
 """What the fault suite draws from its seed: pipelines, fates, faults. Each draw follows from the seed and from what it is for, so that
 one that depends on the machine's speed doesn't change the others."""
 
+import contextlib
 import math
 import os
 import random
@@ -27,15 +28,22 @@ FAULTS = {
 DEADLY_FOR_PRODUCER = {"kill producer", "crash producer", "end producer", "end of stream", "two at once for a dead one", "kill all",
                        "lose producer with its container"}
 
-# Where offers and answers go: a socket, the mailboxes of an area, or TCP, in front of one. The latter two only if asked for: see docs/testing.md.
-SIGNALLING = {"socket": 70, "area": 18, "tcp": 12} if os.environ.get("MMAP_FAULTS_AREAS") else {"socket": 100}
+# Where offers and answers go: a socket, the mailboxes of an area, or TCP, in front of one. How often, in relation to each other, of those that
+# are asked for: see docs/testing.md.
+SIGNALLING = {"socket": 70, "area": 18, "tcp": 12}
+SIGNALLING = {kind: SIGNALLING[kind] for kind in os.environ.get("MMAP_FAULTS_SIGNALLING", "socket").split(",")}
+
+# None that the system gives to who asks for any, or connects: producers come and go, and must find theirs free.
+PORTS = range(10000, 30000)
 
 
 def find_port():
     """A TCP port that nobody has."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
 
 
 def generator(*what):
@@ -69,8 +77,9 @@ class Plan:
         self.directory = directory
         self.signalling = random.choices(list(SIGNALLING), SIGNALLING.values())[0]
         # What was a dead producer's in an area is kept until its successor's successor takes it, and is used then: no two die before all
-        # consumers have had a frame of the one in between, and nobody keeps frames.
+        # consumers have had a frame of the one in between, and have given back what they keep.
         self.in_area = self.signalling != "socket"
+        self.keeps = not self.in_area or random.random() < 0.4
         self.abstract = f"{shm.name}-socket" if random.random() < 0.25 and not self.in_area else None
         address = f"@{self.abstract}" if self.abstract else str(directory / "socket")
         self.file = shm if random.random() < 0.4 or self.in_area else None
@@ -93,7 +102,7 @@ class Plan:
             widths = random.sample(WIDTHS[:random.choice([2, 3, 3, 4, 5])], 2)
             self.caps = [f"video/x-raw,format=GRAY8,width={w},height={h},framerate=1000/1" for w, h in widths]
             largest = max(w * h for w, h in widths)
-            head = f"videotestsrc pattern=black ! capsfilter name=caps caps=\"{self.caps[0]}\""
+            head = f"videotestsrc pattern=black ! capsfilter name=caps caps-change-mode=delayed caps=\"{self.caps[0]}\""
             if random.random() < 0.4:
                 head += " ! identity drop-allocation=true"
         else:
@@ -126,7 +135,7 @@ class Plan:
         if random.random() < 0.3:
             source += f" spin-time={random.choice([0, 100000])}"
         options = []
-        kind = random.choice(["fast", "fast", "slow"] if self.in_area else ["fast", "fast", "slow", "holds", "queue"])
+        kind = random.choice(["fast", "fast", "slow", "holds", "queue"] if self.keeps else ["fast", "fast", "slow"])
         if kind == "slow":
             options.append(f"--pause={random.choice([1000, 3000])}")
         elif kind == "holds":
