@@ -364,6 +364,17 @@ is_instant_rate_change (guint32 flags, guint32 start_type, guint32 stop_type)
       && !(flags & GST_SEEK_FLAG_FLUSH);
 }
 
+/* What GStreamer warns about, and doesn't send. */
+static gboolean
+are_seek_flags_sound (guint32 flags, guint32 start_type, guint32 stop_type)
+{
+  if ((flags & GST_SEEK_FLAG_INSTANT_RATE_CHANGE)
+      && !is_instant_rate_change (flags, start_type, stop_type))
+    return FALSE;
+  return !(flags & GST_SEEK_FLAG_SNAP_NEAREST)
+      || (flags & GST_SEEK_FLAG_KEY_UNIT);
+}
+
 static GstEvent *
 seek_from_dict (GVariant * dict)
 {
@@ -383,8 +394,7 @@ seek_from_dict (GVariant * dict)
       || !g_variant_lookup (dict, "stop", "x", &stop)
       || rate == 0.0 || !isfinite (rate) || start_type > GST_SEEK_TYPE_END
       || stop_type > GST_SEEK_TYPE_END
-      || ((flags & GST_SEEK_FLAG_INSTANT_RATE_CHANGE)
-          && !is_instant_rate_change (flags, start_type, stop_type)))
+      || !are_seek_flags_sound (flags, start_type, stop_type))
     return NULL;
   event = gst_event_new_seek (rate, format, flags, start_type, start, stop_type,
       stop);

@@ -590,6 +590,8 @@ test_refused_seeks (void)
     "1.0 99 1 1 0", "1.0 3 1 3 0", "1.0 3 1 1 3", "1.0 3 1 4294967295 0",
     /* An instant change of rate that is more than that: INSTANT is 1024. */
     "1.0 3 1024 1 0", "1.0 3 1024 0 1", "1.0 3 1025 0 0",
+    /* To snap (32, 64) is of use to whole units (4) only. */
+    "1.0 3 33 1 0", "1.0 3 64 1 0", "1.0 3 96 1 0",
   };
   static const char *const steps[] = { "0.0", "-1.0", "inf", "nan" };
   guint i;
