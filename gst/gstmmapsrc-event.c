@@ -1,4 +1,4 @@
-/* gst-mmap: mmapsrc: what the producer says besides frames, and time
+/* gst-mmap: mmapsrc: what the producer says besides frames
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -17,19 +17,8 @@
 
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
-/* What is said to take time between the pipelines is rounded up to this, so that it is said once or twice, and is at most that: who comes
- * later than that has waited for something else. Chosen: a tenth of a frame, and what sinks allow for. */
-#define TRANSFER_STEP_NS (GST_MSECOND)
-#define TRANSFER_MAX_NS (20 * GST_MSECOND)
-
-/* A difference between two clocks that has changed by less than this is taken for an inexact reading; chosen: can't be heard. */
-#define ANCHOR_TOLERANCE_NS (GST_MSECOND)
-
 /* How long after the mark of a flush the message that tells of it may come; chosen: they were sent together. */
 #define FLUSH_TIMEOUT_US (G_USEC_PER_SEC)
-
-/* A producer's latency is its own word: above this it is not believed, so that no sum of it goes round; chosen: a day. */
-#define LATENCY_MAX_NS (24 * 3600 * GST_SECOND)
 
 /* How often the lock of the pipeline's state is looked at; chosen: nobody sees it, and who has it has it for a moment. */
 #define STATE_LOCK_INTERVAL_US 500
@@ -303,114 +292,6 @@ gst_mmap_src_on_event (GstPad * pad, GstPadProbeInfo * info, gpointer data)
   }
 }
 
-/* How much later the producer's running time 0 is than ours, ns. */
-static GstClockTimeDiff
-gst_mmap_src_get_shift (GstMmapSrc * self, const MmapDescriptor * frame)
-{
-  GstClockTime anchor;
-
-  if (!self->is_live)
-    return gst_mmap_src_get_resumed_shift (self, frame);
-  anchor = gst_mmap_anchor_get (&self->anchor, GST_ELEMENT (self));
-  if (frame->anchor == MMAP_TIME_NONE || !GST_CLOCK_TIME_IS_VALID (anchor))
-    return self->shift;
-  /* Nobody's uptime is that long: the difference can't overflow. */
-  return GST_CLOCK_DIFF (anchor & G_MAXINT64 >> 1,
-      frame->anchor & G_MAXINT64 >> 1);
-}
-
-/* The producer's segment, so that its running times are the same instants here. */
-static gboolean
-gst_mmap_src_push_segment (GstMmapSrc * self)
-{
-  GstBaseSrc *src = GST_BASE_SRC (self);
-  GstSegment segment;
-  GstEvent *event;
-
-  gst_mmap_src_choose_segment (self, &segment);
-  if (segment.format == GST_FORMAT_TIME && self->shift != 0)
-    gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
-  GST_DEBUG_OBJECT (self, "shift %" GST_STIME_FORMAT ", %" GST_SEGMENT_FORMAT,
-      GST_STIME_ARGS (self->shift), &segment);
-  if (segment.format != src->segment.format) {
-    /* The base class lets the format be set only before it starts. */
-    GST_OBJECT_LOCK (self);
-    gst_segment_init (&src->segment, segment.format);
-    GST_OBJECT_UNLOCK (self);
-  }
-  if (!gst_base_src_new_segment (src, &segment))
-    return FALSE;
-  /* Now, not with the next buffer: a gap or another event may come before it. */
-  event = gst_event_new_segment (&segment);
-  if (self->segment_seqnum != GST_SEQNUM_INVALID)
-    gst_event_set_seqnum (event, self->segment_seqnum);
-  gst_mmap_src_substitute (self, &self->segment_event, event);
-  return gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
-}
-
-/* Whether it is known what the segment is in this pipeline. A kept event may be older than the producer's clock. */
-static gboolean
-gst_mmap_src_can_tell_time (GstMmapSrc * self, const MmapDescriptor * event)
-{
-  return (!self->is_live && !self->resume.again)
-      || event->anchor != MMAP_TIME_NONE;
-}
-
-void
-gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapDescriptor * frame)
-{
-  GstClockTime running_time, due, now;
-
-  if (!self->is_live || !self->have_segment || frame->anchor == MMAP_TIME_NONE
-      || self->segment.format != GST_FORMAT_TIME)
-    return;
-  running_time = gst_segment_to_running_time (&self->played, GST_FORMAT_TIME,
-      frame->pts);
-  if (!GST_CLOCK_TIME_IS_VALID (running_time))
-    return;
-  due = frame->anchor + running_time + frame->latency;
-  now = gst_mmap_monotonic_now ();
-  if (now <= due + self->transfer || now - due > TRANSFER_MAX_NS)
-    return;
-  GST_OBJECT_LOCK (self);
-  self->transfer = ((now - due) / TRANSFER_STEP_NS + 1) * TRANSFER_STEP_NS;
-  GST_OBJECT_UNLOCK (self);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_latency (GST_OBJECT (self)));
-}
-
-gboolean
-gst_mmap_src_update_time (GstMmapSrc * self, const MmapDescriptor * frame)
-{
-  GstClockTimeDiff shift = gst_mmap_src_get_shift (self, frame);
-  guint64 latency = MIN (frame->latency, LATENCY_MAX_NS);
-
-  /* Somebody has flushed downstream, which forgets the segment. */
-  if (g_atomic_int_get (&self->flushed)) {
-    g_atomic_int_set (&self->flushed, FALSE);
-    if (g_atomic_int_compare_and_exchange (&self->flushed_time, TRUE, FALSE))
-      gst_mmap_src_take_rate (self);
-    self->new_segment = TRUE;
-  }
-  /* Only this thread changes it. */
-  if (self->latency != latency) {
-    GST_OBJECT_LOCK (self);
-    self->latency = latency;
-    GST_OBJECT_UNLOCK (self);
-    gst_element_post_message (GST_ELEMENT (self),
-        gst_message_new_latency (GST_OBJECT (self)));
-  }
-
-  if (!self->have_segment || (!self->new_segment
-          && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))
-    return TRUE;
-  GST_OBJECT_LOCK (self);
-  self->shift = shift;
-  GST_OBJECT_UNLOCK (self);
-  self->new_segment = !gst_mmap_src_push_segment (self);
-  return !self->new_segment;
-}
-
 GstFlowReturn
 gst_mmap_src_flow_or_flushing (GstMmapSrc * self, GstFlowReturn flow)
 {
@@ -567,8 +448,8 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
     return gst_mmap_src_push_stream_start (self, event);
   flow = gst_mmap_src_ensure_stream_start (self);
   if (flow == GST_FLOW_OK && (!sticky
-          || gst_mmap_src_can_tell_time (self, &item->descriptor))
-      && !gst_mmap_src_update_time (self, &item->descriptor))
+          || gst_mmap_src_can_tell_time (self, item))
+      && !gst_mmap_src_update_time (self, item))
     flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   if (flow != GST_FLOW_OK) {
     gst_event_unref (event);

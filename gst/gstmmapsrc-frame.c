@@ -309,10 +309,9 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
   }
   self->frame_link = self->link;
   gst_mmap_src_ensure_segment (self);
-  gst_mmap_src_measure_transfer (self, &item->descriptor);
+  gst_mmap_src_measure_transfer (self, item);
   flow = gst_mmap_src_ensure_stream_start (self);
-  if (flow == GST_FLOW_OK
-      && !gst_mmap_src_update_time (self, &item->descriptor))
+  if (flow == GST_FLOW_OK && !gst_mmap_src_update_time (self, item))
     flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   if (flow != GST_FLOW_OK) {
     mmap_consumer_link_release (item->link, item->descriptor.id,

@@ -101,27 +101,25 @@ void
 gst_mmap_src_forget_resume (GstMmapSrc * self)
 {
   memset (&self->resume, 0, sizeof self->resume);
-  self->resume.origin = MMAP_TIME_NONE;
+  self->resume.origin = GST_MMAP_NO_ANCHOR;
 }
 
 GstClockTimeDiff
-gst_mmap_src_get_resumed_shift (GstMmapSrc * self, const MmapDescriptor * frame)
+gst_mmap_src_get_resumed_shift (GstMmapSrc * self, const MmapItem * item)
 {
   GstMmapResume *resume = &self->resume;
+  gint64 anchor = gst_mmap_src_get_anchor (item);
 
   if (!resume->again) {
-    if (resume->origin == MMAP_TIME_NONE)
-      resume->origin = frame->anchor;
+    if (resume->origin == GST_MMAP_NO_ANCHOR)
+      resume->origin = anchor;
     return 0;
   }
   if (!resume->known) {
     resume->known = TRUE;
     resume->shift = resume->end;
-    /* Nobody's uptime is that long: the difference can't overflow. */
-    if (frame->anchor != MMAP_TIME_NONE && resume->origin != MMAP_TIME_NONE)
-      resume->shift = MAX (resume->shift,
-          GST_CLOCK_DIFF (resume->origin & G_MAXINT64 >> 1,
-              frame->anchor & G_MAXINT64 >> 1));
+    if (anchor != GST_MMAP_NO_ANCHOR && resume->origin != GST_MMAP_NO_ANCHOR)
+      resume->shift = MAX (resume->shift, anchor - resume->origin);
   }
   return resume->shift;
 }

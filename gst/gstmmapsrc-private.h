@@ -3,9 +3,9 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * gstmmapsrc.c: life. gstmmapsrc-event.c: what the producer says besides frames, and time. gstmmapsrc-frame.c: frames.
- * gstmmapsrc-peer.c: a producer comes, and goes. gstmmapsrc-properties.c: properties. gstmmapsrc-rate.c: its rate changes.
- * gstmmapsrc-upstream.c: what the producer is told.
+ * gstmmapsrc.c: life. gstmmapsrc-dmabuf.c: frames as dma-bufs. gstmmapsrc-event.c: what the producer says besides frames.
+ * gstmmapsrc-frame.c: frames. gstmmapsrc-peer.c: a producer comes, and goes. gstmmapsrc-properties.c: properties. gstmmapsrc-rate.c: its
+ * rate changes. gstmmapsrc-time.c: when all that takes place here. gstmmapsrc-upstream.c: what the producer is told.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 
 #include "consumer.h"
 #include "gstmmapcapabilities.h"
+#include "gstmmapclock.h"
 #include "gstmmapdmabuf.h"
 #include "gstmmapframe.h"
 #include "gstmmapneeds.h"
@@ -45,7 +46,7 @@ typedef enum
 /* Of a source that is not live: how its running times go on when another producer has come. Those of the first are handed out as they are. */
 typedef struct
 {
-  guint64 origin;               /* the anchor that belongs to them; MMAP_TIME_NONE: not known yet */
+  gint64 origin;                /* the anchor that belongs to them; GST_MMAP_NO_ANCHOR: not known yet */
   GstClockTime end;             /* of the frames so far, running time here; 0: none since the start or a flush */
   gboolean again;               /* frames come from another producer now */
   gboolean known;               /* shift is that of this link */
@@ -116,6 +117,9 @@ struct _GstMmapSrc
   guint64 frame_link;           /* of the last frame */
   guint64 flush_seen;           /* the last mark of a flush in the link's ring */
   GstMmapAnchor anchor;
+  GstMmapClock *clock;          /* see provide-clock; the streaming thread makes it follow the producer's */
+  MmapClockReading reading;     /* what it has learnt last, from reading_link */
+  guint64 reading_link;
 
   gulong probe;                 /* see gst_mmap_src_keep_time_stamps() */
   GstClockTime probe_dts;
@@ -170,13 +174,6 @@ void gst_mmap_src_watch_events (GstMmapSrc * self);
 /* A frame is about to be sent. */
 void gst_mmap_src_note_watched_frame (GstMmapSrc * self);
 
-/* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
-void gst_mmap_src_measure_transfer (GstMmapSrc * self,
-    const MmapDescriptor * frame);
-
-gboolean gst_mmap_src_update_time (GstMmapSrc * self,
-    const MmapDescriptor * frame);
-
 /* What it is that something could not be pushed. Nobody ends a flush meanwhile: this thread has the lock of the stream. */
 GstFlowReturn gst_mmap_src_flow_or_flushing (GstMmapSrc * self,
     GstFlowReturn flow);
@@ -224,7 +221,7 @@ void gst_mmap_src_forget_resume (GstMmapSrc * self);
 /* How much later than those of the producer the running times are, in a source that is not live: those of another producer come after
  * those of the one before, as much later as it started later. */
 GstClockTimeDiff gst_mmap_src_get_resumed_shift (GstMmapSrc * self,
-    const MmapDescriptor * frame);
+    const MmapItem * item);
 
 /* @frame is handed out. */
 void gst_mmap_src_note_end (GstMmapSrc * self, const MmapDescriptor * frame);
@@ -265,6 +262,24 @@ void gst_mmap_src_choose_segment (GstMmapSrc * self, GstSegment * segment);
 /* The running time in the producer's pipeline, before its sink, of what is played here at @running_time, of its sink. Any thread. */
 GstClockTime gst_mmap_src_get_upstream_time (GstMmapSrc * self,
     GstClockTime running_time);
+
+/* gstmmapsrc-time.c */
+
+#define GST_MMAP_NO_ANCHOR G_MININT64
+
+/* Returns: CLOCK_MONOTONIC here, in ns, when the producer's running time is 0: negative if that was before this machine started;
+ *     GST_MMAP_NO_ANCHOR: it has no clock */
+gint64 gst_mmap_src_get_anchor (const MmapItem * item);
+
+/* Whether it is known what the segment is in this pipeline. A kept event may be older than the producer's clock. */
+gboolean gst_mmap_src_can_tell_time (GstMmapSrc * self,
+    const MmapItem * item);
+
+/* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
+void gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapItem * item);
+
+/* Before @item is handed on: pushes the segment, if it changes with it, and tells of the producer's latency. FALSE: it could not be pushed. */
+gboolean gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item);
 
 /* gstmmapsrc-upstream.c */
 

@@ -17,6 +17,7 @@
 #define GST_CAT_DEFAULT gst_mmap_src_debug
 
 #define DEFAULT_IS_LIVE TRUE
+#define DEFAULT_PROVIDE_CLOCK FALSE
 #define DEFAULT_ON_DISCONNECT GST_MMAP_ON_DISCONNECT_AUTO
 #define DEFAULT_RECONNECT_TIMEOUT (-1)
 
@@ -34,6 +35,7 @@ enum
   PROP_ACCESS_TOKEN,
   PROP_ACCESS_TOKEN_FILE,
   PROP_IS_LIVE,
+  PROP_PROVIDE_CLOCK,
   PROP_SPIN_TIME,
   PROP_POLL_INTERVAL,
   PROP_UNTRUSTED,
@@ -127,6 +129,10 @@ gst_mmap_src_get_property (GObject * object, guint id, GValue * value,
       break;
     case PROP_ACCESS_TOKEN_FILE:
       g_value_set_string (value, self->token.file);
+      break;
+    case PROP_PROVIDE_CLOCK:
+      g_value_set_boolean (value,
+          GST_OBJECT_FLAG_IS_SET (self, GST_ELEMENT_FLAG_PROVIDE_CLOCK));
       break;
     case PROP_SPIN_TIME:
       g_value_set_int64 (value, self->spin_time);
@@ -264,6 +270,14 @@ gst_mmap_src_set_property (GObject * object, guint id, const GValue * value,
             self->reconnect_timeout);
       GST_OBJECT_UNLOCK (self);
       break;
+    case PROP_PROVIDE_CLOCK:
+      GST_OBJECT_LOCK (self);
+      if (g_value_get_boolean (value))
+        GST_OBJECT_FLAG_SET (self, GST_ELEMENT_FLAG_PROVIDE_CLOCK);
+      else
+        GST_OBJECT_FLAG_UNSET (self, GST_ELEMENT_FLAG_PROVIDE_CLOCK);
+      GST_OBJECT_UNLOCK (self);
+      break;
     case PROP_IS_LIVE:
       gst_base_src_set_live (GST_BASE_SRC (self), g_value_get_boolean (value));
       break;
@@ -381,6 +395,16 @@ gst_mmap_src_install_properties (GObjectClass * klass)
       "Act as a live source: running times are the instants of the producer's "
       "pipeline (false = the producer's running times as they are)",
       DEFAULT_IS_LIVE, ready);
+  /**
+   * GstMmapSrc:provide-clock:
+   *
+   * Whether the pipeline may take the producer's clock as its own. That of a producer on another machine is followed as it was measured, and
+   * then nothing in the pipeline drifts against its frames; that of one on this machine is the system's. Only a live source provides one.
+   */
+  properties[PROP_PROVIDE_CLOCK] = g_param_spec_boolean ("provide-clock",
+      "Provide clock",
+      "Offer the pipeline a clock that follows the producer's, "
+      "on whatever machine that is", DEFAULT_PROVIDE_CLOCK, ready);
   /**
    * GstMmapSrc:spin-time:
    *

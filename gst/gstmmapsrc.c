@@ -17,7 +17,7 @@
  * gst-launch-1.0 mmapsrc socket-path=/tmp/cam0 ! videoconvert ! autovideosink
  * ]|
  *
- * Here is its life; the rest is in gstmmapsrc-event.c, -frame.c, -peer.c, -properties.c and -upstream.c.
+ * Here is its life; gstmmapsrc-private.h says where the rest is.
  *
  * create() runs on the streaming thread, and is the only one that receives frames. The consumer's own thread calls
  * gst_mmap_src_message(), _closed() and _tell_wishes();
@@ -394,12 +394,24 @@ gst_mmap_src_accept_offer (GstMmapSrc * self, GstCaps * caps, GUnixFDList * fds)
   return answered;
 }
 
+static GstClock *
+gst_mmap_src_provide_clock (GstElement * element)
+{
+  GstMmapSrc *self = GST_MMAP_SRC (element);
+
+  if (!GST_OBJECT_FLAG_IS_SET (self, GST_ELEMENT_FLAG_PROVIDE_CLOCK)
+      || !gst_base_src_is_live (GST_BASE_SRC (self)))
+    return NULL;
+  return GST_CLOCK (gst_object_ref (self->clock));
+}
+
 static void
 gst_mmap_src_finalize (GObject * object)
 {
   GstMmapSrc *self = GST_MMAP_SRC (object);
 
   gst_mmap_src_clear_properties (self);
+  gst_object_unref (self->clock);
   g_mutex_clear (&self->flush_lock);
   g_mutex_clear (&self->wishes_lock);
   g_cond_clear (&self->flush_cond);
@@ -446,6 +458,7 @@ gst_mmap_src_class_init (GstMmapSrcClass * klass)
       "the gst-mmap authors");
 
   element_class->send_event = gst_mmap_src_send_event;
+  element_class->provide_clock = gst_mmap_src_provide_clock;
   src_class->start = gst_mmap_src_start;
   src_class->stop = gst_mmap_src_stop;
   src_class->unlock = gst_mmap_src_unlock;
@@ -462,6 +475,7 @@ gst_mmap_src_init (GstMmapSrc * self)
   GstBaseSrc *src = GST_BASE_SRC (self);
 
   gst_mmap_src_init_properties (self);
+  self->clock = gst_mmap_clock_new ();
   g_mutex_init (&self->flush_lock);
   g_mutex_init (&self->wishes_lock);
   g_queue_init (&self->left_to_seek);

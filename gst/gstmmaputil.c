@@ -10,6 +10,7 @@
 #include "gstmmaputil.h"
 
 #include "area-channel.h"
+#include "gstmmapclock.h"
 #include "remote.h"
 
 #include <time.h>
@@ -140,7 +141,8 @@ is_system_monotonic (GstClock * clock)
 {
   GstClockType type = GST_CLOCK_TYPE_REALTIME;
 
-  if (G_OBJECT_TYPE (clock) != GST_TYPE_SYSTEM_CLOCK)
+  if (G_OBJECT_TYPE (clock) != GST_TYPE_SYSTEM_CLOCK
+      && G_OBJECT_TYPE (clock) != GST_TYPE_MMAP_CLOCK)
     return FALSE;
   g_object_get (clock, "clock-type", &type, NULL);
   return type == GST_CLOCK_TYPE_MONOTONIC;

@@ -37,8 +37,9 @@ void
 mmap_area_clock_init (MmapAreaClock * clock, MmapMailbox * mailbox,
     gboolean near)
 {
-  *clock = (MmapAreaClock) {
-  .mailbox = mailbox,.near = near,.asked_ns = -1};
+  clock->mailbox = mailbox;
+  clock->near = near;
+  clock->asked_ns = -1;
   /* Whoever had the slot before may have asked the same. */
   clock->asked = mmap_random_below (G_MAXUINT64);
 }
@@ -90,11 +91,13 @@ publish (MmapAreaClock * clock)
     return;
   mmap_clock_offset_apply (&clock->offset, clock->near, now);
   mmap_store_relaxed (&clock->applied, clock->offset.applied);
-  mmap_store_relaxed (&clock->middle, mmap_clock_offset_get (&clock->offset));
-  mmap_store_relaxed (&clock->error,
-      mmap_clock_offset_get_error (&clock->offset, now));
-  mmap_store_relaxed (&clock->at, now);
-  mmap_store_release (&clock->known, TRUE);
+  g_mutex_lock (&clock->lock);
+  clock->reading = (MmapClockReading) {
+    clock->reading.number + 1, now, mmap_clock_offset_get (&clock->offset),
+        mmap_clock_offset_get_error (&clock->offset, now)
+  };
+  g_mutex_unlock (&clock->lock);
+  mmap_store_release (&clock->number, clock->reading.number);
 }
 
 gint64
@@ -137,23 +140,34 @@ mmap_area_clock_use (MmapAreaClock * clock)
 gboolean
 mmap_area_clock_is_known (const MmapAreaClock * clock)
 {
-  return mmap_load_acquire (&clock->known);
+  return mmap_load_acquire (&clock->number) != 0;
+}
+
+gboolean
+mmap_area_clock_read (MmapAreaClock * clock, MmapClockReading * reading)
+{
+  if (mmap_load_acquire (&clock->number) == reading->number)
+    return FALSE;
+  g_mutex_lock (&clock->lock);
+  *reading = clock->reading;
+  g_mutex_unlock (&clock->lock);
+  return TRUE;
 }
 
 void
-mmap_area_clock_get (const MmapAreaClock * clock, gint64 * offset,
-    guint64 * error)
+mmap_area_clock_get (MmapAreaClock * clock, gint64 * offset, guint64 * error)
 {
+  MmapClockReading reading = { 0 };
   MmapClockOffset then = { 0 };
 
   *offset = 0;
   *error = G_MAXUINT64;
-  if (!mmap_area_clock_is_known (clock))
+  if (!mmap_area_clock_read (clock, &reading))
     return;
-  *offset = mmap_load_relaxed (&clock->middle);
+  *offset = reading.offset;
   then.known = TRUE;
-  then.at = mmap_load_relaxed (&clock->at);
-  *error = mmap_load_relaxed (&clock->error)
+  then.at = reading.at;
+  *error = reading.error
       + mmap_clock_offset_get_error (&then, mmap_clock_now ());
 }
 

@@ -26,14 +26,14 @@ typedef struct
   guint n_rounds;
   /* atomics, for other threads */
   gboolean wanted;              /* a frame was placed since it was measured last */
-  gboolean known;
+  guint64 number;               /* that of the last reading */
   gint64 applied;
-  gint64 middle;
-  gint64 error;
-  gint64 at;
+
+  GMutex lock;
+  MmapClockReading reading;     /* under the lock */
 } MmapAreaClock;
 
-/* @near: both sides say that they are on one kernel, which is not proof of one clock: there are time namespaces, and guests that were
+/* @clock: zeros. @near: both sides say that they are on one kernel, which is not proof of one clock: there are time namespaces, and guests that were
  * restored from one snapshot */
 void mmap_area_clock_init (MmapAreaClock * clock, MmapMailbox * mailbox,
     gboolean near);
@@ -47,8 +47,15 @@ gint64 mmap_area_clock_run (MmapAreaClock * clock, gint64 now_us);
 gint64 mmap_area_clock_use (MmapAreaClock * clock);
 gboolean mmap_area_clock_is_known (const MmapAreaClock * clock);
 
-/* @error: (out): ns; G_MAXUINT64: nothing is known */
-void mmap_area_clock_get (const MmapAreaClock * clock, gint64 * offset,
+/* What was measured last, unless it is what @reading holds: then nothing changes, and that takes no lock.
+ * @reading: (inout): zeros at first
+ * Returns: whether there is something new */
+gboolean mmap_area_clock_read (MmapAreaClock * clock,
+    MmapClockReading * reading);
+
+/* The same, as of now: what was measured may have changed since then.
+ * @error: (out): ns; G_MAXUINT64: nothing is known */
+void mmap_area_clock_get (MmapAreaClock * clock, gint64 * offset,
     guint64 * error);
 
 /**

@@ -36,6 +36,21 @@ typedef struct
   guint64 steps;
 } MmapClockOffset;
 
+/**
+ * MmapClockReading:
+ * @number: which measurement this is, from 1 on; 0: there was none
+ * @at: when it was, ns of this clock
+ * @offset: by how much the other clock was ahead of this one then, ns
+ * @error: by how much that may be wrong, ns
+ */
+typedef struct
+{
+  guint64 number;
+  gint64 at;
+  gint64 offset;
+  gint64 error;
+} MmapClockReading;
+
 /* One exchange: this side asked at @sent, the other answered at @answered of its clock, this side saw that at @received. All in ns.
  * Returns: FALSE if this can't be: it is ignored */
 gboolean mmap_clock_offset_add (MmapClockOffset * offset, gint64 sent,

@@ -236,18 +236,12 @@ mmap_consumer_awaits_clock (MmapConsumer * consumer)
   return TRUE;
 }
 
-void
-mmap_consumer_translate (MmapConsumer * consumer, MmapDescriptor * descriptor)
+gboolean
+mmap_consumer_read_clock (MmapConsumer * consumer, MmapClockReading * reading)
 {
-  gint64 offset = mmap_area_clock_use (mmap_area_client_get_clock
-      (consumer->client));
-  gint64 anchor;
-
-  if (descriptor->anchor == MMAP_TIME_NONE || offset == 0)
-    return;
-  /* Both are less than half of what fits, or the producer is lying. */
-  anchor = (gint64) (descriptor->anchor & G_MAXINT64 >> 1) - offset;
-  descriptor->anchor = MAX (anchor, 0);
+  return consumer->client
+      && mmap_area_clock_read (mmap_area_client_get_clock (consumer->client),
+      reading);
 }
 
 void

@@ -200,10 +200,6 @@ gboolean mmap_consumer_awaits_clock (MmapConsumer * consumer);
 void mmap_consumer_get_clock_locked (MmapConsumer * consumer,
     MmapConsumerStats * stats);
 
-/* Makes the producer's instants those of this side's clock. */
-void mmap_consumer_translate (MmapConsumer * consumer,
-    MmapDescriptor * descriptor);
-
 /* Sleeps until the producer rings, or something else is to be seen to. */
 void mmap_consumer_wait_for_ring (MmapConsumer * consumer);
 

@@ -605,8 +605,9 @@ link_next (MmapConsumer * consumer, MmapItem * item, GError ** error)
     if (found) {
       consumer->vain = 0;
       consumer->nap_us = 0;
-      if (consumer->client)
-        mmap_consumer_translate (consumer, &item->descriptor);
+      item->clock_offset = consumer->client ?
+          mmap_area_clock_use (mmap_area_client_get_clock (consumer->client)) :
+          0;
       return next;
     }
   }

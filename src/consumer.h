@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "clock-offset.h"
 #include "error.h"
 #include "message.h"
 #include "region.h"
@@ -39,6 +40,7 @@ typedef struct _MmapConsumerLink MmapConsumerLink;
  * @region: (nullable): referenced
  * @link: referenced
  * @missed: of a frame: how many came before it, since the last one of this link, that the producer dropped because this consumer was slow
+ * @clock_offset: by how much the producer's CLOCK_MONOTONIC, which the descriptor's anchor is of, is ahead of this side's, ns
  * @should_copy: the producer may run out of blocks: a frame should be copied, and given back at once
  *
  * A frame or an event. The frame must be given back with mmap_consumer_link_release().
@@ -51,6 +53,7 @@ typedef struct
   MmapRegion *region;
   MmapConsumerLink *link;
   guint32 missed;
+  gint64 clock_offset;
   gboolean should_copy;
 } MmapItem;
 
@@ -175,6 +178,12 @@ void mmap_consumer_send_qos (MmapConsumer * consumer, const MmapQos * qos);
  * it tries again; MMAP_ERROR_RING if it breaks the protocol; MMAP_ERROR_TRUNCATED. */
 MmapNextResult mmap_consumer_next (MmapConsumer * consumer, MmapItem * item,
     GError ** error);
+
+/* What was measured last of the clock of the producer whose link is up. Nothing is if both sides have one kernel and a socket.
+ * @reading: (inout): what was known before; zeros at first, and with each link
+ * Returns: whether there is something new. For the thread that calls mmap_consumer_next() */
+gboolean mmap_consumer_read_clock (MmapConsumer * consumer,
+    MmapClockReading * reading);
 
 /* Whether what was handed out is what the producer wrote: for after it was read. FALSE with MMAP_ERROR_TRUNCATED: somebody has truncated the
  * file of a region, and zeros were read instead, here or by others who hold frames; mmap_consumer_next() is about to say so. For the

@@ -418,20 +418,24 @@ class Clocks(Case):
     """A guest's clock is another one, and stands still while the guest is paused."""
 
     SECOND = 10**9
+    FRAME = SECOND // 20
 
     def median_lateness(self, watcher):
-        """Of the next frames, each by what was known of the guest's clock then."""
+        """Of the next frames, each by what was known of the guest's clock then. Meanwhile sound and picture are together."""
         since = len(watcher.lines())
         watcher.wait_lines(since + 30)
         rows = [[int(word) for word in line.split()] for line in watcher.lines()[since:since + 30]]
-        self.assertLess(min(error for _, _, error in rows), self.SECOND)
-        return sorted(lateness for lateness, _, _ in rows)[15], rows[-1][1]
+        self.assertLess(min(error for _, _, error, _ in rows), self.SECOND)
+        self.assertLess(sorted(abs(apart) for _, _, _, apart in rows)[15], self.FRAME)
+        return sorted(lateness for lateness, _, _, _ in rows)[15], rows[-1][1]
 
     def test_pause(self):
         memory = self.memory()
         guest = self.boot(memory)
-        sender = guest.run("gst-launch-1.0", "-q", "videotestsrc", "is-live=true", "!", "video/x-raw,width=64,height=48,framerate=20/1", "!",
-                           "mmapsink", "file=ivshmem")
+        sender = guest.run("gst-launch-1.0", "-q", *(
+            "videotestsrc is-live=true ! video/x-raw,width=64,height=48,framerate=20/1 ! mmapsink file=ivshmem channel=video size=4194304 "
+            "audiotestsrc is-live=true samplesperbuffer=960 ! audio/x-raw,rate=48000,channels=1 ! "
+            "mmapsink file=ivshmem channel=audio size=4194304").split())
         watcher = HostCommand("/usr/bin/python3", os.path.join(HERE, "lateness.py"), memory)
         self.addCleanup(watcher.kill)
         before, offset_before = self.median_lateness(watcher)
