@@ -4,7 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * Claimed when a producer starts, then kept by the thread of its relay. Nobody is asked and nothing is locked: an entry is claimed by
- * compare-and-swap, and who lives is known by heartbeats. The spin model tests/models/area.pml is of this.
+ * compare-and-swap, and who lives is known by heartbeats. The spin models tests/models/area.pml and heir.pml are of this.
  */
 #include "area-channel-private.h"
 
@@ -292,13 +292,26 @@ read_before (const MmapArea * area, const MmapAreaEntry * entry)
   return before;
 }
 
+/* While @owner, who is dead, is in the entry, and after that, its slices are no orphans: they would be if this were written later.
+ * FALSE: somebody was quicker. */
+static gboolean
+write_before (MmapAreaEntry * entry, guint64 owner)
+{
+  /* Acquire: that of @owner, if that is still there, not what a successor has written. */
+  guint64 before = mmap_load_acquire (&entry->before);
+
+  return mmap_load_relaxed (&entry->owner) == owner && (before == owner
+      || mmap_swap_release (&entry->before, &before, owner));
+}
+
 static gboolean
 take_entry (MmapChannel * channel, guint candidate, guint64 owner)
 {
   MmapAreaEntry *entry = get_entry (channel->area, candidate);
   guint64 expected = owner;
 
-  if (!mmap_swap_release (&entry->owner, &expected, channel->id))
+  if ((owner != 0 && !write_before (entry, owner))
+      || !mmap_swap_release (&entry->owner, &expected, channel->id))
     return FALSE;
   channel->entry = candidate;
   mmap_store_relaxed (&entry->session, 0);

@@ -42,7 +42,7 @@ typedef struct
   guint8 reserved[4052];        /* 44 */
 } MmapAreaHeader;
 
-/* One channel. After @owner each word has one writer, the owner, but for @refused. */
+/* One channel. After @owner each word has one writer, the owner, but for @before and @refused. */
 typedef struct
 {
   /* line 0 */
@@ -61,7 +61,7 @@ typedef struct
   guint64 name[MMAP_AREA_NAME_BYTES / 8];       /*  64 UTF-8, padded with zeros */
   /* line 2 */
   guint64 heartbeat;            /* 128 counts up */
-  guint64 before;               /* 136 who had the entry, and may have left slices; 0: nobody */
+  guint64 before;               /* 136 who had the entry, and may have left slices; 0: nobody. Who takes over writes it, too */
   guint8 reserved1[48];         /* 144 */
   /* line 3 */
   guint32 refused;              /* 192 each consumer that finds all link slots taken adds one; from any value */

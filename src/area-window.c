@@ -42,7 +42,8 @@ has_entry (const MmapArea * area, guint64 id)
   guint c;
 
   for (c = 0; c < MMAP_AREA_CHANNELS; c++)
-    if (mmap_load_relaxed (&area->start->channels[c].owner) == id
+    /* Acquire: who is there no more was there before. Pairs with the releases in take_entry() and leave_entry(). */
+    if (mmap_load_acquire (&area->start->channels[c].owner) == id
         || mmap_load_relaxed (&area->start->channels[c].before) == id)
       return TRUE;
   return FALSE;

@@ -328,6 +328,66 @@ test_windows (void)
   close_area (area);
 }
 
+#define N_HEIRS 300
+
+/* Looks whose the entry is, and whose it was, all the time. */
+typedef struct
+{
+  MmapAreaEntry *entry;
+  guint64 owner;
+  gint seen;                    /* atomic: so many have come */
+} Watcher;
+
+static gpointer
+watch_heirs (gpointer data)
+{
+  Watcher *watcher = data;
+  gint i;
+
+  for (i = 1; i <= N_HEIRS; i++) {
+    guint64 owner, before;
+
+    do {
+      owner = __atomic_load_n (&watcher->entry->owner, __ATOMIC_ACQUIRE);
+      before = __atomic_load_n (&watcher->entry->before, __ATOMIC_RELAXED);
+    } while (owner == watcher->owner);
+    g_assert_cmpuint (before, ==, watcher->owner);
+    watcher->owner = owner;
+    g_atomic_int_set (&watcher->seen, i);
+  }
+  return NULL;
+}
+
+/* There is no moment at which the number of a killed producer is nowhere in its entry: what it left would seem to be nobody's to one that
+ * comes to another channel. */
+static void
+test_heirs_seen (void)
+{
+  MmapArea *area = open_area ("heirs", SIZE);
+  MmapChannel *channel = claim (area, "default"), *heir;
+  Watcher watcher = { &area->start->channels[0], channel->id, 0 };
+  pid_t gone = fork ();
+  GThread *thread;
+  gint i;
+
+  if (gone == 0)
+    _exit (0);
+  g_assert_cmpint (waitpid (gone, NULL, 0), ==, gone);
+  thread = g_thread_new ("watcher", watch_heirs, &watcher);
+  for (i = 1; i <= N_HEIRS; i++) {
+    __atomic_store_n (&watcher.entry->pid, gone, __ATOMIC_RELAXED);
+    heir = claim (area, "default");
+    g_assert_cmpuint (heir->entry, ==, 0);
+    while (g_atomic_int_get (&watcher.seen) < i)
+      g_thread_yield ();
+    end (channel);
+    channel = heir;
+  }
+  g_thread_join (thread);
+  end (channel);
+  close_area (area);
+}
+
 static gpointer
 take_windows (gpointer data)
 {
@@ -558,6 +618,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/area-channel/all-taken", test_all_taken);
   leak_check_add_test ("/area-channel/rivals", test_rivals);
   leak_check_add_test ("/area-channel/killed", test_killed);
+  leak_check_add_test ("/area-channel/heirs-seen", test_heirs_seen);
   leak_check_add_test ("/area-channel/windows", test_windows);
   leak_check_add_test ("/area-channel/windows-at-once", test_windows_at_once);
   leak_check_add_test ("/area-channel/slices-of-nobody", test_slices_of_nobody);
