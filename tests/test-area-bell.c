@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "areas.h"
 #include "futex.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -34,24 +35,6 @@ __wrap_mmap_futex_wake (guint32 * word, guint32 * count)
     __real_mmap_futex_wake (word, count);
   else if (how == WORDS_ONLY)
     __atomic_store_n (word, ++*count, __ATOMIC_RELAXED);
-}
-
-static MmapProducer *
-start_producer (const char *file)
-{
-  static const MmapMode own = MMAP_MODE_OWN;
-  MmapUsers *users = mmap_users_new (NULL, NULL);
-  GError *error = NULL;
-  MmapProducer *producer = mmap_producer_new_in_area (file, "default", SIZE,
-      &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
-
-  g_assert_no_error (error);
-  mmap_users_free (users);
-  g_assert_true (mmap_producer_start (producer, &error));
-  mmap_producer_set_region (producer, mmap_producer_size_for (4 * FRAME),
-      G_MAXUINT64, "video/x-test", &error);
-  g_assert_no_error (error);
-  return producer;
 }
 
 static MmapConsumer *
@@ -150,7 +133,7 @@ test_frames (void)
   MmapProducer *producer;
 
   counter_start (&counter, file);
-  producer = start_producer (file);
+  producer = make_area_producer (file, SIZE, NULL, 4 * FRAME);
   wait_for_links (producer, 1);
   send_frames (producer, &counter);
   mmap_producer_get_stats (producer, &produced);
@@ -172,7 +155,7 @@ test_idle (void)
 
   counter_start (&counter, file);
   counter.end = MMAP_NEXT_DISCONNECTED;
-  producer = start_producer (file);
+  producer = make_area_producer (file, SIZE, NULL, 4 * FRAME);
   wait_for_links (producer, 1);
   send_frames (producer, &counter);
   wait_for_sleep (&counter, N_FRAMES);
@@ -194,7 +177,7 @@ run_silent (gint how)
   guint64 waits;
 
   counter_start (&counter, file);
-  producer = start_producer (file);
+  producer = make_area_producer (file, SIZE, NULL, 4 * FRAME);
   wait_for_links (producer, 1);
   g_atomic_int_set ((gint *) & manner, how);
   send_frames (producer, &counter);

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "area-channel-private.h"
+#include "areas.h"
 #include "error.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -17,27 +18,6 @@
 #define SIZE (G_GUINT64_CONSTANT (64) << 20)
 #define SESSION 4711
 #define SECOND G_USEC_PER_SEC
-
-static MmapUsers *users;
-
-static MmapArea *
-open_area (const char *name, guint64 size)
-{
-  static const MmapMode own = MMAP_MODE_OWN;
-  g_autofree char *path = leak_check_path (name);
-  GError *error = NULL;
-  MmapArea *area = mmap_area_open (path, size, &own, users, &error);
-
-  g_assert_no_error (error);
-  return area;
-}
-
-static void
-close_area (MmapArea * area)
-{
-  mmap_area_remove_if_unused (area);
-  mmap_area_unref (area);
-}
 
 static MmapChannel *
 claim (MmapArea * area, const char *name)
@@ -610,10 +590,7 @@ test_pulse (void)
 int
 main (int argc, char **argv)
 {
-  int result;
-
   g_test_init (&argc, &argv, NULL);
-  users = mmap_users_new (NULL, NULL);
   leak_check_add_test ("/area-channel/names", test_names);
   leak_check_add_test ("/area-channel/all-taken", test_all_taken);
   leak_check_add_test ("/area-channel/rivals", test_rivals);
@@ -628,7 +605,5 @@ main (int argc, char **argv)
   leak_check_add_test ("/area-channel/garbage", test_garbage);
   leak_check_add_test ("/area-channel/stood-still", test_stood_still);
   leak_check_add_test ("/area-channel/pulse", test_pulse);
-  result = g_test_run ();
-  mmap_users_free (users);
-  return result;
+  return g_test_run ();
 }

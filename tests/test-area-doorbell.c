@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "areas.h"
 #include "bells.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -17,20 +18,9 @@
 static MmapProducer *
 start_producer (const char *path)
 {
-  static const MmapMode own = MMAP_MODE_OWN;
   g_autofree char *file = g_strconcat ("ivshmem-doorbell:", path, NULL);
-  MmapUsers *users = mmap_users_new (NULL, NULL);
-  GError *error = NULL;
-  MmapProducer *producer = mmap_producer_new_in_area (file, "default", 0, &own,
-      users, MMAP_TOKEN_DEFAULT_BYTES, &error);
 
-  g_assert_no_error (error);
-  mmap_users_free (users);
-  g_assert_true (mmap_producer_start (producer, &error));
-  mmap_producer_set_region (producer, mmap_producer_size_for (4 * FRAME),
-      G_MAXUINT64, "video/x-test", &error);
-  g_assert_no_error (error);
-  return producer;
+  return make_area_producer (file, 0, NULL, 4 * FRAME);
 }
 
 static MmapConsumer *

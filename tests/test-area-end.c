@@ -5,6 +5,7 @@
  */
 #include "area-channel-private.h"
 #include "area-client.h"
+#include "areas.h"
 #include "leak-check.h"
 #include "peers.h"
 
@@ -14,67 +15,17 @@
 
 #define SIZE (G_GUINT64_CONSTANT (64) << 20)
 #define FRAME_BYTES 65536
+#define CAPACITY (10 * FRAME_BYTES)
 #define N_UNREAD 4
 /* More than fill a region, so that memory of the one before would be used. */
 #define N_MORE 40
 
 static const MmapConsumerCallbacks callbacks;
-static MmapUsers *users;
-
-/* The file stays as long as this is open. */
-static MmapArea *
-open_area (const char *file)
-{
-  static const MmapMode own = MMAP_MODE_OWN;
-  GError *error = NULL;
-  MmapArea *area = mmap_area_open (file, SIZE, &own, users, &error);
-
-  g_assert_no_error (error);
-  return area;
-}
-
-static void
-close_area (MmapArea * area)
-{
-  mmap_area_remove_if_unused (area);
-  mmap_area_unref (area);
-}
-
-/* @address: (nullable): where it listens, too */
-static MmapProducer *
-start_producer_without_stream (const char *file, const char *address)
-{
-  static const MmapMode own = MMAP_MODE_OWN;
-  GError *error = NULL;
-  MmapProducer *producer = mmap_producer_new_in_area (file, "default", SIZE,
-      &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
-
-  g_assert_no_error (error);
-  if (address)
-    g_assert_true (mmap_producer_listen_remote (producer, address, FALSE,
-            &error));
-  g_assert_true (mmap_producer_start (producer, &error));
-  return producer;
-}
-
-static void
-set_stream (MmapProducer * producer)
-{
-  GError *error = NULL;
-
-  mmap_producer_set_region (producer,
-      mmap_producer_size_for (10 * FRAME_BYTES), G_MAXUINT64, "video/x-test",
-      &error);
-  g_assert_no_error (error);
-}
 
 static MmapProducer *
 start_producer (const char *file)
 {
-  MmapProducer *producer = start_producer_without_stream (file, NULL);
-
-  set_stream (producer);
-  return producer;
+  return make_area_producer (file, SIZE, NULL, CAPACITY);
 }
 
 static MmapConsumer *
@@ -131,7 +82,7 @@ static void
 test_unread (void)
 {
   g_autofree char *file = leak_check_path ("unread");
-  MmapArea *area = open_area (file);
+  MmapArea *area = open_area ("unread", SIZE);
   MmapProducer *first = start_producer (file), *second;
   MmapConsumer *consumer = start_consumer (file);
   MmapItem item, held;
@@ -167,7 +118,7 @@ static void
 test_other_name (void)
 {
   g_autofree char *file = leak_check_path ("other");
-  MmapArea *area = open_area (file);
+  MmapArea *area = open_area ("other", SIZE);
   MmapProducer *first = start_producer (file);
   MmapConsumer *consumer = start_consumer (file);
   MmapChannel *others[2];
@@ -283,7 +234,7 @@ test_lost_its_place (void)
 {
   g_autofree char *file = leak_check_path ("lost");
   g_autofree char *address = NULL;
-  MmapArea *area = open_area (file);
+  MmapArea *area = open_area ("lost", SIZE);
   MmapAreaEntry *entry = &area->start->channels[0];
   MmapProducer *producer;
   MmapConsumer *consumer;
@@ -295,7 +246,7 @@ test_lost_its_place (void)
 
   /* None that the system gives to anybody. */
   address = g_strdup_printf ("tcp:127.0.0.1:%d", 20000 + getpid () % 10000);
-  producer = start_producer_without_stream (file, address);
+  producer = make_area_producer (file, SIZE, address, 0);
   consumer = mmap_consumer_new_remote (address, file, FALSE, &error);
   g_assert_no_error (error);
   g_assert_true (mmap_consumer_start (consumer, &callbacks, NULL, &error));
@@ -313,8 +264,7 @@ test_lost_its_place (void)
   end_producer (producer);
   __atomic_store_n (&entry->owner, 0, __ATOMIC_RELEASE);
 
-  producer = start_producer_without_stream (file, address);
-  set_stream (producer);
+  producer = make_area_producer (file, SIZE, address, CAPACITY);
   g_thread_join (thread);
   mmap_consumer_free (consumer);
   end_producer (producer);
@@ -324,15 +274,10 @@ test_lost_its_place (void)
 int
 main (int argc, char **argv)
 {
-  int result;
-
   g_test_init (&argc, &argv, NULL);
-  users = mmap_users_new (NULL, NULL);
   leak_check_add_test ("/area-end/unread", test_unread);
   leak_check_add_test ("/area-end/other-name", test_other_name);
   leak_check_add_test ("/area-end/just-ended", test_just_ended);
   leak_check_add_test ("/area-end/lost-its-place", test_lost_its_place);
-  result = g_test_run ();
-  mmap_users_free (users);
-  return result;
+  return g_test_run ();
 }

@@ -4,30 +4,13 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
 #include "area-channel.h"
+#include "areas.h"
 #include "leak-check.h"
 #include "peers.h"
 
 #define SIZE (4 << 20)
 
 static const MmapConsumerCallbacks callbacks;
-
-static MmapProducer *
-start_producer (const char *file)
-{
-  static const MmapMode own = MMAP_MODE_OWN;
-  MmapUsers *users = mmap_users_new (NULL, NULL);
-  GError *error = NULL;
-  MmapProducer *producer = mmap_producer_new_in_area (file, "default", SIZE,
-      &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
-
-  g_assert_no_error (error);
-  mmap_users_free (users);
-  g_assert_true (mmap_producer_start (producer, &error));
-  mmap_producer_set_region (producer, mmap_producer_size_for (65536),
-      G_MAXUINT64, "video/x-test", &error);
-  g_assert_no_error (error);
-  return producer;
-}
 
 static guint64
 count_limit (MmapProducer * producer)
@@ -56,7 +39,7 @@ static void
 test_taken (void)
 {
   g_autofree char *file = leak_check_path ("taken");
-  MmapProducer *producer = start_producer (file);
+  MmapProducer *producer = make_area_producer (file, SIZE, NULL, 65536);
   MmapConsumer *consumers[MMAP_MAX_LINKS], *late;
   MmapUsers *users = mmap_users_new (NULL, NULL);
   GError *error = NULL;
@@ -102,7 +85,7 @@ static void
 test_clock (void)
 {
   g_autofree char *file = leak_check_path ("clock");
-  MmapProducer *producer = start_producer (file);
+  MmapProducer *producer = make_area_producer (file, SIZE, NULL, 65536);
   MmapConsumer *consumer = connect_consumer (file);
   MmapUsers *users = mmap_users_new (NULL, NULL);
   GError *error = NULL;

@@ -5,6 +5,7 @@
  *
  * Run by `meson test`. The region has room for a few frames only, so that each block is used again soon.
  */
+#include "areas.h"
 #include "consumer-private.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -58,23 +59,8 @@ __wrap_mmap_ring_take_back (MmapRing * ring, guint64 * index)
 static MmapProducer *
 make (void)
 {
-  static const MmapMode own = MMAP_MODE_OWN;
-  MmapUsers *trusted = NULL;
-  GError *error = NULL;
-  MmapProducer *producer;
-
-  if (!in_area)
-    return make_producer (address, ROOM * FRAME_BYTES);
-  trusted = mmap_users_new (NULL, NULL);
-  producer = mmap_producer_new_in_area (file, "default", 64 * MIB, &own,
-      trusted, MMAP_TOKEN_DEFAULT_BYTES, &error);
-  g_assert_no_error (error);
-  mmap_users_free (trusted);
-  g_assert_true (mmap_producer_start (producer, NULL));
-  mmap_producer_set_region (producer, mmap_producer_size_for (ROOM *
-          FRAME_BYTES), G_MAXUINT64, NULL, &error);
-  g_assert_no_error (error);
-  return producer;
+  return in_area ? make_area_producer (file, 64 * MIB, NULL,
+      ROOM * FRAME_BYTES) : make_producer (address, ROOM * FRAME_BYTES);
 }
 
 static MmapConsumer *

@@ -3,6 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  */
+#include "areas.h"
 #include "futex.h"
 #include "leak-check.h"
 #include "peers.h"
@@ -108,24 +109,14 @@ take_frames (gpointer data)
 static void
 pair_start (Pair * pair, MmapNextResult end)
 {
-  static const MmapMode own = MMAP_MODE_OWN;
-  MmapUsers *users = mmap_users_new (NULL, NULL);
   GError *error = NULL;
 
   pair->file = leak_check_path ("area");
   pair->address = g_strdup_printf ("tcp:127.0.0.1:%u", find_tcp_port ());
   pair->end = end;
   pair->frames = 0;
-  pair->producer = mmap_producer_new_in_area (pair->file, "default", SIZE,
-      &own, users, MMAP_TOKEN_DEFAULT_BYTES, &error);
-  g_assert_no_error (error);
-  mmap_users_free (users);
-  mmap_producer_listen_remote (pair->producer, pair->address, FALSE, &error);
-  g_assert_no_error (error);
-  g_assert_true (mmap_producer_start (pair->producer, &error));
-  mmap_producer_set_region (pair->producer,
-      mmap_producer_size_for (4 * FRAME), G_MAXUINT64, "video/x-test", &error);
-  g_assert_no_error (error);
+  pair->producer = make_area_producer (pair->file, SIZE, pair->address,
+      4 * FRAME);
   pair->consumer = mmap_consumer_new_remote (pair->address, pair->file, FALSE,
       &error);
   g_assert_no_error (error);
