@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * consumer.c: a link that is up. consumer-handshake.c: until then, and offers of new regions. consumer-service.c: the thread for what is not
+ * consumer.c: a link that is up. consumer-handshake.c: until then. consumer-offer.c: offers of regions. consumer-service.c: the thread for what is not
  * in order with the frames, and what is sent to the producer. consumer-populate.c: pages of a region. consumer-patience.c: how long it
  * waits for a producer. consumer-area.c: producers in an area.
  */
@@ -173,6 +173,10 @@ gboolean mmap_consumer_receive_for_peer (MmapConsumer * consumer,
 /* Says what there is to be said to a producer, before and after it has proved that it knows the access token. */
 gboolean mmap_consumer_say_hello (MmapConsumer * consumer, GSocket * socket,
     GError ** error);
+
+/* consumer-offer.c: maps what an offer says, and answers it. */
+gboolean mmap_consumer_handle_offer (MmapConsumer * consumer,
+    MmapMessage * message, GError ** error);
 
 /* consumer-area.c */
 
