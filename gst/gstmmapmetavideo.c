@@ -12,6 +12,7 @@
 #include "gstmmapmetakinds.h"
 
 #include "gstmmapstructure.h"
+#include "gstmmapvalue.h"
 
 #include <gst/video/gstvideoaffinetransformationmeta.h>
 #include <gst/video/video.h>

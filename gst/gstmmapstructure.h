@@ -31,10 +31,6 @@ gboolean gst_mmap_structure_set_fields (GstStructure * structure,
 GVariant *gst_mmap_caps_to_variant (GstCaps * caps);
 GstCaps *gst_mmap_caps_from_variant (GVariant * variant);
 
-/* An instant, as ISO 8601. @text: of a peer's */
-GVariant *gst_mmap_date_time_to_variant (GDateTime * date_time);
-GDateTime *gst_mmap_date_time_from_variant (GVariant * text);
-
 /* The quark of a name that a peer gave, @quark; FALSE if the name is too long, or the last of many new ones: they stay for ever. */
 gboolean gst_mmap_name_to_quark (const char *name, GQuark * quark);
 
