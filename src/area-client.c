@@ -282,6 +282,9 @@ client_sleep (MmapAreaClient * client, gint64 interval_us)
   struct timespec timeout = { 0, MIN (interval_us, MMAP_AREA_BEAT_US) * 1000 };
 
   mmap_relay_get_pollfd (&client->relay, &fds[1]);
+  /* Nobody reads what the socket says after the end. */
+  if (client->ended)
+    fds[1].fd = -1;
   fds[2].events = mmap_relay_get_stream_events (&client->relay);
   fds[2].fd = client->ended || !fds[2].events ? -1 : client->stream;
   mmap_relay_bell_get_pollfds (&client->bell, &fds[3]);

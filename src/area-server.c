@@ -496,14 +496,16 @@ server_sleep (MmapAreaServer * server, gint64 interval_us)
   struct timespec timeout = { 0, CLAMP (left, 0, MMAP_AREA_BEAT_US) * 1000 };
   guint i;
 
-  if (g_get_monotonic_time () >= server->accept_us && server->waiting < 0)
+  /* A server that has lost its channel does nothing more, so that what is readable stays so. */
+  if (g_get_monotonic_time () >= server->accept_us && server->waiting < 0
+      && !server->lost)
     fds[1].fd = g_atomic_int_get (&server->listener);
   for (i = 0; i < server->n_slots; i++) {
     struct pollfd *pair = &fds[2 + 2 * i];
     Slot *slot = &server->slots[i];
 
     pair[0].fd = pair[1].fd = -1;
-    if (slot->state != SLOT_SERVED)
+    if (slot->state != SLOT_SERVED || server->lost)
       continue;
     mmap_relay_get_pollfd (&slot->relay, &pair[0]);
     pair[1].events = mmap_relay_get_stream_events (&slot->relay);
