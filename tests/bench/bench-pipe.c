@@ -9,7 +9,7 @@
  *
  * bench.py starts it, and talks to it in lines. It prints "first" and CLOCK_MONOTONIC in nanoseconds when the first frame
  * arrived, and "result" and a JSON object when the window is over. It reads "go", upon which the producer's warm-up
- * begins, and ends when its input does.
+ * begins, and ends when its input does. When the window begins, a producer prints "window".
  */
 #include "benchsink.h"
 #include "benchsrc.h"
@@ -81,6 +81,12 @@ on_first (gpointer user_data)
 
   g_atomic_int_set (&bench->first, TRUE);
   post (bench, "first");
+}
+
+static void
+on_begun (gpointer user_data)
+{
+  post (user_data, "window");
 }
 
 static void
@@ -195,6 +201,9 @@ on_message (GstBus * bus, GstMessage * message, gpointer user_data)
     case GST_MESSAGE_APPLICATION:
       if (gst_message_has_name (message, "done")) {
         print_result (bench);
+      } else if (gst_message_has_name (message, "window")) {
+        puts ("window");
+        fflush (stdout);
       } else {
         printf ("first %" G_GINT64_FORMAT "\n",
             bench_sink_get_first_ns (bench->sink));
@@ -249,7 +258,7 @@ configure_src (Bench * bench)
     .window_ns = window_s * GST_SECOND,
   };
 
-  bench_src_configure (bench->src, &config, on_src_done, bench);
+  bench_src_configure (bench->src, &config, on_begun, on_src_done, bench);
 }
 
 /* FALSE: it can't be made, and why was said. */

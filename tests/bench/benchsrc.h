@@ -22,7 +22,7 @@ G_DECLARE_FINAL_TYPE (BenchSrc, bench_src, BENCH, SRC, GstPushSrc)
  * @heap: take frames from memory of the source's own, whatever downstream proposes
  * @spin: wait for the time of a frame awake: a source that never leaves its processor, as who asks for spin-time has
  * @touch_all: write every byte of each frame; otherwise the header alone
- * @warm_up_ns: from bench_src_go() to the window
+ * @warm_up_ns: from bench_src_go() to the window, at least
  * @window_ns: length of the window
  */
 typedef struct
@@ -37,12 +37,12 @@ typedef struct
   gint64 window_ns;
 } BenchSrcConfig;
 
-/* Called once, from the streaming thread, when the window is over. */
+/* Called once, from the streaming thread. */
 typedef void (*BenchDoneFunc) (gpointer user_data);
 
-/* Once, before it runs. */
+/* Once, before it runs. @begun: the window begins; @done: it is over */
 void bench_src_configure (BenchSrc * self, const BenchSrcConfig * config,
-    BenchDoneFunc done, gpointer user_data);
+    BenchDoneFunc begun, BenchDoneFunc done, gpointer user_data);
 
 /* Every consumer has seen a frame: the warm-up begins. */
 void bench_src_go (BenchSrc * self);

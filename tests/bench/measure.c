@@ -8,6 +8,7 @@
 #include "measure.h"
 
 #include <linux/perf_event.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -152,6 +153,17 @@ smaps_bytes (const char *text, const char *name)
   const char *line = strstr (text, wanted);
 
   return line ? strtoull (line + strlen (wanted), NULL, 10) * 1024 : 0;
+}
+
+guint64
+measure_rss (void)
+{
+  g_autofree char *text = NULL;
+  guint64 pages = 0;
+
+  if (g_file_get_contents ("/proc/self/statm", &text, NULL, NULL))
+    sscanf (text, "%*u %" G_GUINT64_FORMAT, &pages);
+  return pages * sysconf (_SC_PAGESIZE);
 }
 
 void

@@ -57,6 +57,9 @@ void histogram_to_json (const Histogram * histogram, GString * json);
 void measure_span_to_json (const Snapshot * begin, const Snapshot * end,
     GString * json);
 
+/* Returns: resident memory of this process, bytes; 0 if that can't be read */
+guint64 measure_rss (void);
+
 /* "rss": ..., "pss": ..., "shared": ..., "pss_shmem": ..., bytes, from /proc/self/smaps_rollup, without braces. */
 void measure_memory_to_json (GString * json);
 

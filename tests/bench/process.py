@@ -19,9 +19,11 @@ class Failed(Exception):
 
 
 class Noise:
-    """CPU time that others used, as a share of one core: all of the machine's, minus our own and our children's."""
+    """CPU time that others used, as a share of one core: all of the machine's, minus our own and our children's: of those that were waited
+    for, and of the pids that are named."""
 
-    def __init__(self):
+    def __init__(self, pids=()):
+        self.pids = pids
         self.began = time.monotonic()
         self.own = self.own_seconds()
         self.all = self.all_seconds()
@@ -33,12 +35,17 @@ class Noise:
         return (sum(fields) - fields[3] - fields[4]) / TICKS
 
     @staticmethod
-    def own_seconds():
+    def seconds_of(pid):
+        # What follows the name of the program, which is in parentheses: state, 10 others, user, system
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS
+
+    def own_seconds(self):
         return sum(usage.ru_utime + usage.ru_stime
-                   for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+                   for usage in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))) \
+            + sum(map(self.seconds_of, self.pids))
 
     def share(self):
-        """Children count once they were waited for."""
         used = self.all_seconds() - self.all - (self.own_seconds() - self.own)
         return max(used, 0) / max(time.monotonic() - self.began, 0.01)
 
@@ -134,11 +141,15 @@ class Measurement:
         if self.cell.start:
             return result
         producer.go()
+        producer.wait_line("window", time.monotonic() + LIMIT_S)
+        # What the start costs, and the end, as the kernel gives memory and takes it back, disturbs nobody.
+        noise = Noise([process.child.pid for process in self.processes])
         deadline = time.monotonic() + LIMIT_S + self.window_s
         results = [json.loads(consumer.wait_line("result", deadline)) for consumer in consumers]
         result["consumers"] = results
         result["producer"] = results[0] if producer is consumers[0] else json.loads(
             producer.wait_line("result", deadline))
+        result["others"] = noise.share()
         return result
 
     def run(self):
@@ -153,5 +164,6 @@ class Measurement:
                 for log in self.logs:
                     log.close()
         result["forced"] = sum(forced)
-        result["others"] = noise.share()
+        # There was no window.
+        result.setdefault("others", noise.share())
         return result
