@@ -24,6 +24,9 @@
  * Chosen. */
 #define CLAIM_TIMEOUT_US (5 * G_USEC_PER_SEC)
 
+/* A look after longer than this is that of a process which stood still: meanwhile it has found out nothing. Chosen: ten looks. */
+#define MAX_LOOK_US (10 * LOOK_US)
+
 /* Link slots have this part of an area, and so many of them there may be; chosen: of 64 MiB 12. */
 #define LINKS_PART 32
 #define MIN_LINKS 2
@@ -387,9 +390,11 @@ try_claim (MmapChannel * channel, GError ** error)
 static gboolean
 claim_entry (MmapChannel * channel, GError ** error)
 {
-  gint64 began = g_get_monotonic_time ();
+  gint64 looked_us = g_get_monotonic_time (), waited_us = 0;
 
   for (;;) {
+    gint64 now_us;
+
     switch (try_claim (channel, error)) {
       case LOOK_FREE:
         return TRUE;
@@ -398,7 +403,10 @@ claim_entry (MmapChannel * channel, GError ** error)
       default:
         break;
     }
-    if (g_get_monotonic_time () - began > CLAIM_TIMEOUT_US) {
+    now_us = g_get_monotonic_time ();
+    waited_us += MIN (now_us - looked_us, MAX_LOOK_US);
+    looked_us = now_us;
+    if (waited_us > CLAIM_TIMEOUT_US) {
       if (channel->entry != MMAP_AREA_CHANNELS)
         leave_entry (channel);
       g_set_error (error, MMAP_ERROR, MMAP_ERROR_IN_USE,

@@ -9,6 +9,7 @@
 #include "leak-check.h"
 #include "peers.h"
 
+#include <gmodule.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,19 @@
 #define SIZE (G_GUINT64_CONSTANT (64) << 20)
 #define SESSION 4711
 #define SECOND G_USEC_PER_SEC
+
+/* Microseconds that this process has stood still. */
+static gint64 stood_still_us;
+
+gint64 __real_g_get_monotonic_time (void);
+G_MODULE_EXPORT gint64 __wrap_g_get_monotonic_time (void);
+
+gint64
+__wrap_g_get_monotonic_time (void)
+{
+  return __real_g_get_monotonic_time ()
+      + __atomic_load_n (&stood_still_us, __ATOMIC_RELAXED);
+}
 
 static MmapChannel *
 claim (MmapArea * area, const char *name)
@@ -587,6 +601,23 @@ test_pulse (void)
   g_assert_false (mmap_pulse_is_alive (&pulse));
 }
 
+/* Who stands still while it claims a name goes on with that, however long it was. */
+static void
+test_stood_still_claiming (void)
+{
+  MmapArea *area = open_area ("still-claiming", SIZE);
+  MmapChannel *dead = claim (area, "default"), *channel;
+  GThread *thread = g_thread_new ("claim", claim_default, area);
+
+  g_usleep (SECOND / 4);
+  __atomic_add_fetch (&stood_still_us, 20 * SECOND, __ATOMIC_RELAXED);
+  channel = g_thread_join (thread);
+  g_assert_cmpuint (area->start->channels[dead->entry].owner, ==, channel->id);
+  end (dead);
+  end (channel);
+  close_area (area);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -604,6 +635,8 @@ main (int argc, char **argv)
       test_beats_while_claiming);
   leak_check_add_test ("/area-channel/garbage", test_garbage);
   leak_check_add_test ("/area-channel/stood-still", test_stood_still);
+  leak_check_add_test ("/area-channel/stood-still-claiming",
+      test_stood_still_claiming);
   leak_check_add_test ("/area-channel/pulse", test_pulse);
   return g_test_run ();
 }
