@@ -67,7 +67,10 @@ mmap_region_round_to_huge (const MmapRegion * region, guint64 end)
 {
   guint64 rounded = round_up (region, end);
 
-  return region->no_huge || rounded > region->size ? end : rounded;
+  /* What ends there may not have begun here: a small region lies anywhere. */
+  if (region->no_huge || rounded < HUGE_BYTES || rounded > region->size)
+    return end;
+  return rounded;
 }
 
 void
