@@ -204,18 +204,18 @@ mmap_address_connect_stream (const char *address, GError ** error)
 }
 
 /* Whether somebody may listen at @address: who has so many waiting that no more fit, or listens for another type of socket, is alive, too.
+ * @probe: of this process, not connected yet
  * @pid: (out): who, or 0 */
 static gboolean
-is_alive (const char *address, guint32 * pid)
+is_alive (const char *address, GSocket * probe, guint32 * pid)
 {
   g_autoptr (GSocketAddress) socket_address = address_parse (address, NULL);
-  g_autoptr (GSocket) probe = socket_new (G_SOCKET_TYPE_SEQPACKET, NULL);
   g_autoptr (GError) cause = NULL;
   struct ucred owner;
   socklen_t size = sizeof owner;
 
   *pid = 0;
-  if (!socket_address || !probe)
+  if (!socket_address)
     return TRUE;
   if (!g_socket_connect (probe, socket_address, NULL, &cause))
     return !g_error_matches (cause, G_IO_ERROR, G_IO_ERROR_CONNECTION_REFUSED)
@@ -241,6 +241,7 @@ set_in_use (GError ** error, const char *address, guint32 pid)
 static gboolean
 remove_stale (const char *path, GError ** error)
 {
+  g_autoptr (GSocket) probe = NULL;
   struct stat st;
   guint32 pid;
 
@@ -253,8 +254,11 @@ remove_stale (const char *path, GError ** error)
     return FALSE;
   }
 
+  probe = socket_new (G_SOCKET_TYPE_SEQPACKET, error);
+  if (!probe)
+    return FALSE;
   /* Another program's, or one whose lock was removed. */
-  if (is_alive (path, &pid)) {
+  if (is_alive (path, probe, &pid)) {
     set_in_use (error, path, pid);
     return FALSE;
   }
@@ -300,10 +304,13 @@ listener_bind (MmapListener * listener, GSocketType type, GError ** error)
       return FALSE;
     }
     if (is_abstract (address)) {
+      g_autoptr (GSocket) probe = socket_new (G_SOCKET_TYPE_SEQPACKET, error);
       guint32 pid;
 
-      is_alive (address, &pid);
-      set_in_use (error, address, pid);
+      if (probe) {
+        is_alive (address, probe, &pid);
+        set_in_use (error, address, pid);
+      }
       return FALSE;
     }
     g_clear_error (&cause);
@@ -317,7 +324,13 @@ listener_bind (MmapListener * listener, GSocketType type, GError ** error)
   return TRUE;
 }
 
-/* Of the file that bind(2) has made. */
+/* Whether that is what bind(2) has made. */
+static gboolean
+is_own_socket (const struct stat *st)
+{
+  return S_ISSOCK (st->st_mode) && st->st_uid == geteuid ();
+}
+
 static gboolean
 listener_open_to (MmapListener * listener, const MmapMode * mode,
     GError ** error)
@@ -329,15 +342,22 @@ listener_open_to (MmapListener * listener, const MmapMode * mode,
 
   if (is_abstract (path))
     return TRUE;
+  /* First: it goes again, whatever fails from here on. */
+  if (lstat (path, &st) == 0 && is_own_socket (&st)) {
+    listener->device = st.st_dev;
+    listener->inode = st.st_ino;
+  }
   fd = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0 || fstat (fd, &st) < 0 || !S_ISSOCK (st.st_mode)
-      || st.st_uid != geteuid ()) {
+  if (fd < 0 && errno != ENOENT) {
+    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
+        "Can't listen on the socket %s: can't open it: %s", path,
+        g_strerror (errno));
+  } else if (fd < 0 || fstat (fd, &st) < 0 || !is_own_socket (&st)
+      || st.st_dev != listener->device || st.st_ino != listener->inode) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_UNSAFE_PATH,
         "Somebody has put something else in the place of the socket %s: choose "
         "a directory that others can't write", path);
   } else {
-    listener->device = st.st_dev;
-    listener->inode = st.st_ino;
     applied = mmap_mode_apply (mode, fd, MMAP_MODE_SOCKET, path, error);
   }
   if (fd >= 0)

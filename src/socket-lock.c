@@ -82,6 +82,7 @@ read_pid (int fd)
   return pid;
 }
 
+/* FALSE: see errno. What an earlier record was longer is still behind this one. */
 static gboolean
 write_record (const MmapSocketLock * lock, guint64 session)
 {
@@ -91,9 +92,27 @@ write_record (const MmapSocketLock * lock, guint64 session)
       (guint) geteuid (), session, address);
   gssize n = pwrite (lock->fd, text, strlen (text), 0);
 
-  if (n >= 0 && (n < (gssize) strlen (text) || ftruncate (lock->fd, n) < 0))
+  if (n >= 0 && n < (gssize) strlen (text))
     errno = ENOSPC;
   return n == (gssize) strlen (text);
+}
+
+/* Whoever is killed here leaves an empty file, which is nobody's: a record with the rest of a longer one behind it would be taken for another
+ * program's. */
+static gboolean
+replace_record (const MmapSocketLock * lock)
+{
+  int errnum;
+
+  if (ftruncate (lock->fd, 0) < 0)
+    return FALSE;
+  if (write_record (lock, 0))
+    return TRUE;
+  errnum = errno;
+  /* A part of it is none. */
+  (void) !ftruncate (lock->fd, 0);
+  errno = errnum;
+  return FALSE;
 }
 
 static gboolean
@@ -181,8 +200,10 @@ take_file (MmapSocketLock * lock, gboolean * gone, GError ** error)
   if (st.st_uid != geteuid ())
     return set_exists (error, lock, "another user's");
   /* Whatever the umask. */
-  if (fchmod (lock->fd, LOCK_MODE) < 0 || !write_record (lock, 0))
+  if (fchmod (lock->fd, LOCK_MODE) < 0 || !replace_record (lock))
     return set_failed (error, lock);
+  lock->device = st.st_dev;
+  lock->inode = st.st_ino;
   return TRUE;
 }
 
@@ -264,10 +285,9 @@ mmap_socket_lock_set_session (MmapSocketLock * lock, guint64 session)
 void
 mmap_socket_lock_drop (MmapSocketLock * lock)
 {
-  struct stat st;
+  struct stat file = {.st_dev = lock->device,.st_ino = lock->inode };
 
-  if (lock->path && lock->fd >= 0 && fstat (lock->fd, &st) == 0
-      && mmap_lock_names_file (lock->path, &st))
+  if (lock->path && lock->fd >= 0 && mmap_lock_names_file (lock->path, &file))
     unlink (lock->path);
   lock_clear (lock);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <glib.h>
+#include <sys/types.h>
 
 G_BEGIN_DECLS
 
@@ -42,6 +43,9 @@ void mmap_socket_record_clear (MmapSocketRecord * record);
  * MmapSocketLock:
  * @fd: the lock, or the memfd of an abstract socket; -1: none
  * @path: (nullable): of the lock
+ * @address: what it is the lock of
+ * @device: of the file system that @path is in
+ * @inode: of the file
  *
  * The right to make a socket at an address. Of the caller's memory.
  */
@@ -50,6 +54,8 @@ typedef struct
   int fd;
   char *path;
   char *address;
+  dev_t device;
+  ino_t inode;
 } MmapSocketLock;
 
 /* Takes the lock of @address, which it keeps as long as this process lives: makes its file with mode 0600, or takes over that of an owner

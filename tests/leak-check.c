@@ -8,10 +8,12 @@
  */
 #include "leak-check.h"
 #include "protocol.h"
+#include "socket-lock.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Number of the process that loaded the test: its children share its paths. */
@@ -88,12 +90,15 @@ list_threads (void)
 }
 
 static gboolean
-is_own_region (const char *path)
+is_own_region (const char *path, gboolean has_prefix)
 {
   MmapRegionHeader header;
-  int fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   gboolean own;
+  int fd;
 
+  if (has_prefix)
+    return TRUE;
+  fd = open (path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0)
     return FALSE;
   own = pread (fd, &header, sizeof (header), 0) == sizeof (header)
@@ -103,25 +108,63 @@ is_own_region (const char *path)
   return own;
 }
 
+/* Adds what @directory has of this process's; names that tests choose begin with @prefix. */
+static void
+list_directory (GHashTable * table, const char *directory, const char *prefix,
+    gboolean (*is_own) (const char *path, gboolean has_prefix))
+{
+  GDir *dir = g_dir_open (directory, 0, NULL);
+  const char *name;
+
+  g_assert_nonnull (dir);
+  while ((name = g_dir_read_name (dir)) != NULL) {
+    char *path = g_build_filename (directory, name, NULL);
+
+    if (is_own (path, g_str_has_prefix (name, prefix)))
+      g_hash_table_add (table, g_strdup_printf ("file %s", path));
+    g_free (path);
+  }
+  g_dir_close (dir);
+}
+
+/* A killed child leaves its socket and the lock of that; this process must leave neither. */
+static gboolean
+is_own_socket (const char *path, gboolean has_prefix)
+{
+  g_autofree char *lock = g_strconcat (path, MMAP_SOCKET_LOCK_SUFFIX, NULL);
+  MmapSocketRecord record = { 0 };
+  gboolean own = FALSE;
+  struct stat st;
+  int fd;
+
+  if (!has_prefix || lstat (path, &st) < 0)
+    return FALSE;
+  if (S_ISSOCK (st.st_mode))
+    return access (lock, F_OK) < 0;
+  if (!S_ISREG (st.st_mode)
+      || !g_str_has_suffix (path, MMAP_SOCKET_LOCK_SUFFIX))
+    return FALSE;
+  fd = open (path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+  if (fd >= 0 && mmap_socket_record_read (fd, &record))
+    own = record.pid == (guint32) getpid ();
+  mmap_socket_record_clear (&record);
+  if (fd >= 0)
+    close (fd);
+  return own;
+}
+
 static GHashTable *
 list_files (void)
 {
   GHashTable *table =
       g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  GDir *dir = g_dir_open ("/dev/shm", 0, NULL);
-  char *prefix = leak_check_path ("");
-  const char *name;
+  char *path = leak_check_path ("");
+  char *prefix = g_path_get_basename (path);
 
-  g_assert_nonnull (dir);
-  while ((name = g_dir_read_name (dir)) != NULL) {
-    char *path = g_build_filename ("/dev/shm", name, NULL);
-
-    if (g_str_has_prefix (path, prefix) || is_own_region (path))
-      g_hash_table_add (table, g_strdup_printf ("file %s", path));
-    g_free (path);
-  }
-  g_dir_close (dir);
+  list_directory (table, "/dev/shm", prefix, is_own_region);
+  list_directory (table, g_get_tmp_dir (), prefix, is_own_socket);
   g_free (prefix);
+  g_free (path);
   return table;
 }
 

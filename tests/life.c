@@ -501,9 +501,9 @@ fail_once (LifeKind kind, const Fault * fault, guint number, int out)
     leak_check_end (&leaks);
     return FALSE;
   }
-  /* A file stays if nobody can say whether it is the own one, or whether others use the area: the next one has to see to it. */
-  stays = (fault->call == CALL_FSTATAT && (kind == LIFE_FILE
-          || kind >= LIFE_AREA)) || (fault->call == CALL_FLOCK
+  /* A file, as the lock of a socket, stays if nobody can say whether it is the own one, or whether others use the area: the next one has to
+   * see to it. */
+  stays = fault->call == CALL_FSTATAT || (fault->call == CALL_FLOCK
       && kind >= LIFE_AREA);
   if (!stays)
     leak_check_end (&leaks);
@@ -584,7 +584,9 @@ life_add_tests (const char *program, LifeKind first, LifeKind last)
 {
   LifeKind kind;
 
-  address = g_strdup_printf ("/tmp/gst-mmap-test-%d-%s", getpid (), program);
+  address =
+      g_strdup_printf ("%s/gst-mmap-test-%d-%s", g_get_tmp_dir (), getpid (),
+      program);
   path = leak_check_path (program);
   init_sodium ();
   remote = g_strdup_printf ("tcp:127.0.0.1:%u", find_tcp_port ());

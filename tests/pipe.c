@@ -9,6 +9,7 @@
 
 #include "gstmmapsink.h"
 #include "gstmmapsrc.h"
+#include "socket-lock.h"
 
 #include <gst/allocators/allocators.h>
 #include <gst/video/video.h>
@@ -307,13 +308,34 @@ pipe_assert_same (Pipe * one, Pipe * two)
   }
 }
 
+static gint n_socket_paths;
+
+static char *
+socket_path (gint i)
+{
+  return g_strdup_printf ("%s/gst-mmap-test-%d-%d", g_get_tmp_dir (),
+      (int) getpid (), i);
+}
+
 char *
 pipe_socket_path (void)
 {
-  static gint count;
+  return socket_path (g_atomic_int_add (&n_socket_paths, 1));
+}
 
-  return g_strdup_printf ("%s/gst-mmap-test-%d-%d", g_get_tmp_dir (),
-      (int) getpid (), g_atomic_int_add (&count, 1));
+/* What killed producers have left. */
+static void
+remove_sockets (void)
+{
+  gint i;
+
+  for (i = 0; i < n_socket_paths; i++) {
+    g_autofree char *path = socket_path (i);
+    g_autofree char *lock = g_strconcat (path, MMAP_SOCKET_LOCK_SUFFIX, NULL);
+
+    unlink (path);
+    unlink (lock);
+  }
 }
 
 guint
@@ -351,6 +373,7 @@ pipe_test_main (int argc, char **argv, void (*add_tests) (void))
   warm_up ();
   add_tests ();
   status = g_test_run ();
+  remove_sockets ();
   /* With GST_TRACERS=leaks and G_DEBUG=fatal-warnings an object that is left aborts the program here. */
   gst_deinit ();
   return status;

@@ -49,8 +49,8 @@ end_child (int pid)
   g_assert_cmpint (WEXITSTATUS (status), ==, 0);
 }
 
-void
-fail_system_call (int number, guint argument, guint32 mask, int errnum)
+static void
+answer_system_call (int number, guint argument, guint32 mask, guint32 answer)
 {
   /* The argument's low word: machines of the tests are little-endian. */
   struct sock_filter filter[] = {
@@ -60,7 +60,7 @@ fail_system_call (int number, guint argument, guint32 mask, int errnum)
         offsetof (struct seccomp_data, args) + 8 * argument),
     BPF_STMT (BPF_ALU | BPF_AND | BPF_K, mask),
     BPF_JUMP (BPF_JMP | BPF_JEQ | BPF_K, mask, 0, 1),
-    BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ERRNO | errnum),
+    BPF_STMT (BPF_RET | BPF_K, answer),
     BPF_STMT (BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   };
   struct sock_fprog program = { G_N_ELEMENTS (filter), filter };
@@ -68,6 +68,18 @@ fail_system_call (int number, guint argument, guint32 mask, int errnum)
   g_assert_cmpint (prctl (PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), ==, 0);
   g_assert_cmpint (prctl (PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), ==,
       0);
+}
+
+void
+fail_system_call (int number, guint argument, guint32 mask, int errnum)
+{
+  answer_system_call (number, argument, mask, SECCOMP_RET_ERRNO | errnum);
+}
+
+void
+die_at_system_call (int number)
+{
+  answer_system_call (number, 0, 0, SECCOMP_RET_KILL_PROCESS);
 }
 
 gboolean

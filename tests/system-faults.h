@@ -21,6 +21,9 @@ void end_child (int pid);
  * all bits of @mask; a mask of 0: always. For children only: there is no way back. */
 void fail_system_call (int number, guint argument, guint32 mask, int errnum);
 
+/* From now on the system call @number ends this process, as SIGKILL would, before anything of it is done. */
+void die_at_system_call (int number);
+
 /* In a mount namespace of its own, puts a tmpfs of @size bytes at @path. FALSE if this process may not. */
 gboolean mount_small_tmpfs (const char *path, guint64 size);
 

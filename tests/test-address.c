@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -693,6 +694,40 @@ test_killed (void)
   }
 }
 
+/* Takes over from a dead owner whose record was longer, and is killed in the middle of it. */
+static void
+test_killed_at_each_call (void)
+{
+  static const int calls[] = { SYS_flock, SYS_fchmod, SYS_ftruncate,
+    SYS_pwrite64, SYS_socket, SYS_bind, SYS_listen
+  };
+  g_autofree char *longer = g_strdup_printf ("socket of gst-mmap\n"
+      "pid 4294967295\nuid 4294967295\nsession 0000000000000003\n"
+      "address %s\n", path);
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (calls); i++) {
+    GError *error = NULL;
+    int status;
+    pid_t pid;
+
+    g_file_set_contents (lock_path, longer, -1, &error);
+    g_assert_no_error (error);
+    pid = fork ();
+    if (pid == 0) {
+      die_at_system_call (calls[i]);
+      listen_at (path);
+      _exit (0);
+    }
+    g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+    g_assert_true (WIFSIGNALED (status));
+    g_assert_cmpint (WTERMSIG (status), ==, SIGSYS);
+    mmap_listener_free (listen_at (path));
+    g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+    g_assert_false (g_file_test (lock_path, G_FILE_TEST_EXISTS));
+  }
+}
+
 typedef struct
 {
   gint owners, clashes, made;
@@ -921,6 +956,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/address/forked", test_forked);
   leak_check_add_test ("/address/race", test_race);
   leak_check_add_test ("/address/killed", test_killed);
+  leak_check_add_test ("/address/killed-at-each-call",
+      test_killed_at_each_call);
   leak_check_add_test ("/address/come-and-go", test_come_and_go);
   leak_check_add_test ("/address/permission", test_permission);
   leak_check_add_test ("/address/default-in-runtime-dir",

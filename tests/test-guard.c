@@ -611,7 +611,9 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   path = leak_check_path ("guard");
-  address = g_strdup_printf ("/tmp/gst-mmap-test-%d-guard", getpid ());
+  address =
+      g_strdup_printf ("%s/gst-mmap-test-%d-guard", g_get_tmp_dir (),
+      getpid ());
   leak_check_add_test ("/before/default", test_default);
   leak_check_add_test ("/before/handler", test_previous_handler);
   leak_check_add_test ("/guard/read", test_read);
