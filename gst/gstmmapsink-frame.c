@@ -140,6 +140,21 @@ gst_mmap_sink_post_too_small (GstMmapSink * self, guint64 frame,
           size), ("reason: too-small"));
 }
 
+/* @wanted: bytes of blocks, where there is room for them. */
+static gboolean
+gst_mmap_sink_replace_region (GstMmapSink * self, guint64 wanted, guint64 frame)
+{
+  guint64 capacity;
+
+  if (!gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted), frame))
+    return FALSE;
+  capacity = mmap_producer_get_capacity (self->producer);
+  if (capacity >= frame)
+    return TRUE;
+  gst_mmap_sink_post_too_small (self, frame, capacity);
+  return FALSE;
+}
+
 /* Makes sure that there is a region in which frames of @frame bytes (0: unknown) fit. FALSE: an error was posted. */
 static gboolean
 gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
@@ -158,25 +173,25 @@ gst_mmap_sink_ensure_region (GstMmapSink * self, GstCaps * caps, guint64 frame)
     gst_mmap_sink_post_too_small (self, frame, capacity);
     return FALSE;
   }
-  if (capacity > 0 && capacity >= least)
-    return TRUE;
   /* In a file that others share, a region may be smaller than was asked for: it will do as long as a frame fits. */
-  if (capacity > 0 && capacity >= frame && self->file)
+  if (capacity > 0
+      && capacity >= (gst_mmap_sink_is_in_area (self) ? frame : least))
     return TRUE;
-  if (!gst_mmap_sink_set_region (self, mmap_producer_size_for (wanted), frame))
-    return FALSE;
-  capacity = mmap_producer_get_capacity (self->producer);
-  if (capacity >= frame)
-    return TRUE;
-  gst_mmap_sink_post_too_small (self, frame, capacity);
-  return FALSE;
+  return gst_mmap_sink_replace_region (self, wanted, frame);
 }
 
 gboolean
 gst_mmap_sink_ensure_region_for_caps (GstMmapSink * self, GstCaps * caps)
 {
-  return gst_mmap_sink_ensure_region (self, caps,
-      self->size > 0 ? 0 : gst_mmap_sizes_frame (caps));
+  guint64 frame = gst_mmap_sizes_frame (caps), least;
+
+  if (self->size > 0)
+    return gst_mmap_sink_ensure_region (self, caps, 0);
+  if (!mmap_producer_is_cramped (self->producer, frame)
+      || gst_mmap_sink_is_in_area (self))
+    return gst_mmap_sink_ensure_region (self, caps, frame);
+  return gst_mmap_sink_replace_region (self, gst_mmap_sizes_region (caps, frame,
+          self->min_buffers, &least), frame);
 }
 
 /* With wait-for-connection, waits for a consumer, unless one waits for another frame than this, with other caps. */

@@ -140,6 +140,11 @@ void gst_mmap_sink_forget_rate (GstMmapSink * self);
 /* The end, or a gap, goes to consumers once it was waited for; the end before the application hears of it and ends the pipeline. */
 GstFlowReturn gst_mmap_sink_wait_event (GstBaseSink * sink, GstEvent * event);
 
+/* gstmmapsink.c */
+
+/* Several streams share the file, and no socket is needed. */
+gboolean gst_mmap_sink_is_in_area (GstMmapSink * self);
+
 /* gstmmapsink-frame.c */
 
 /* Waits until the number that mmap_producer_collect() gave is not @serial any more. In render() and preroll(). */

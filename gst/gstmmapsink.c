@@ -150,8 +150,7 @@ failed (const GError * reason, gpointer user_data)
 
 static gboolean gst_mmap_sink_stop (GstBaseSink * sink);
 
-/* Several streams share the file, and no socket is needed. */
-static gboolean
+gboolean
 gst_mmap_sink_is_in_area (GstMmapSink * self)
 {
   return self->file && !self->socket_path

@@ -507,6 +507,21 @@ mmap_producer_get_capacity (MmapProducer * producer)
   return capacity;
 }
 
+gboolean
+mmap_producer_is_cramped (MmapProducer * producer, guint64 size)
+{
+  gboolean cramped;
+
+  g_mutex_lock (&producer->lock);
+  cramped = producer->arena && size > producer->arena->largest_frame;
+  if (cramped) {
+    mmap_producer_collect_locked (producer);
+    cramped = !mmap_producer_has_room_locked (producer, size);
+  }
+  mmap_producer_unlock (producer);
+  return cramped;
+}
+
 MmapRegion *
 mmap_producer_dup_region (MmapProducer * producer)
 {

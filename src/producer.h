@@ -268,6 +268,10 @@ gboolean mmap_producer_set_region (MmapProducer * producer, guint64 size,
 /* Returns: the largest block that the current region can hold when it is empty, and all reserved, bytes; 0 if there is none */
 guint64 mmap_producer_get_capacity (MmapProducer * producer);
 
+/* TRUE: no frame of @size bytes was in the region yet, and it has no room for one now. Consumers, which could not know that such a frame comes, may
+ * keep what they have until they get another. */
+gboolean mmap_producer_is_cramped (MmapProducer * producer, guint64 size);
+
 /* Returns: bytes that a region needs so that its capacity is at least @bytes */
 guint64 mmap_producer_size_for (guint64 bytes);
 

@@ -882,6 +882,87 @@ test_growth_with_full_queue (void)
   pipe_free (reference);
 }
 
+typedef struct
+{
+  Pipe *pipe;
+  guint64 parity;               /* of the offsets of buffers that are kept */
+  GPtrArray *kept;
+} Keeper;
+
+static GstPadProbeReturn
+keep_buffer (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  Keeper *keeper = data;
+
+  if (GST_BUFFER_OFFSET (buffer) % 2 == keeper->parity)
+    g_ptr_array_add (keeper->kept, gst_buffer_ref (buffer));
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+keeper_init (Keeper * keeper, const char *path, guint64 parity)
+{
+  g_autoptr (GstPad) pad = NULL;
+
+  keeper->pipe = pipe_new ("mmapsrc socket-path=%s ! "
+      "fakesink name=out sync=false", path);
+  keeper->parity = parity;
+  keeper->kept = g_ptr_array_new_with_free_func ((GDestroyNotify)
+      gst_buffer_unref);
+  pad = gst_element_get_static_pad (pipe_get (keeper->pipe, "out"), "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, keep_buffer, keeper, NULL);
+  pipe_play (keeper->pipe);
+}
+
+static void
+keeper_clear (Keeper * keeper)
+{
+  g_ptr_array_unref (keeper->kept);
+  pipe_free (keeper->pipe);
+}
+
+/* Two consumers keep what there was, each its half, and could not know that larger frames come. These fit into the region, but not beside those. */
+static void
+check_growth_while_kept (const char *file)
+{
+  g_autofree char *path = pipe_socket_path ();
+  const char *description = "videotestsrc num-buffers=100 pattern=snow ! "
+      "video/x-raw,width=160,height=120,format=I420 ! c.  "
+      "videotestsrc num-buffers=5 pattern=snow ! "
+      "video/x-raw,width=320,height=240,format=I420 ! c. concat name=c";
+  Pipe *reference = pipe_new ("%s ! fakesink name=out sync=false", description);
+  Pipe *producer = pipe_new ("%s ! mmapsink name=sink sync=false "
+      "leaky-type=none socket-path=%s %s", description, path, file);
+  Keeper keepers[2];
+  guint i;
+
+  pipe_play (reference);
+  pipe_wait_eos (reference);
+  pipe_set_state (producer, GST_STATE_PAUSED);
+  for (i = 0; i < G_N_ELEMENTS (keepers); i++)
+    keeper_init (&keepers[i], path, i);
+  pipe_wait_uint (producer, "sink", "num-clients", G_N_ELEMENTS (keepers));
+  pipe_play (producer);
+  for (i = 0; i < G_N_ELEMENTS (keepers); i++) {
+    pipe_wait_eos (keepers[i].pipe);
+    pipe_assert_same (reference, keepers[i].pipe);
+    keeper_clear (&keepers[i]);
+  }
+  pipe_free (producer);
+  pipe_free (reference);
+}
+
+static void
+test_growth_while_kept (void)
+{
+  g_autofree char *path = leak_check_path ("growth");
+  g_autofree char *file = g_strdup_printf ("file=%s", path);
+
+  check_growth_while_kept ("");
+  check_growth_while_kept (file);
+}
+
 /* A consumer that pauses holds the producer up, and misses nothing. */
 static void
 test_consumer_pauses (void)
@@ -1071,6 +1152,7 @@ add_tests (void)
       test_stops_waiting_for_connection);
   leak_check_add_test ("/mmapsink/several-consumers", test_several_consumers);
   leak_check_add_test ("/mmapsink/spin-time", test_spin_time);
+  leak_check_add_test ("/mmapsink/growth-while-kept", test_growth_while_kept);
   leak_check_add_test ("/mmapsink/growth-with-full-queue",
       test_growth_with_full_queue);
   leak_check_add_test ("/mmapsink/consumer-pauses", test_consumer_pauses);
