@@ -271,6 +271,91 @@ test_lost_its_place (void)
   close_area (area);
 }
 
+/* --- a token that isn't there --- */
+
+typedef struct
+{
+  char *address;                /* NULL: the producer stays */
+  const char *file;
+  MmapProducer *producer;
+} Stage;
+
+static guint n_wrong_tokens;    /* so many looks of the consumer find another one */
+static Stage *stage;
+
+gboolean __real_mmap_token_check (const MmapToken * token,
+    const guint8 * memory);
+gboolean __wrap_mmap_token_check (const MmapToken * token,
+    const guint8 * memory);
+
+gboolean
+__wrap_mmap_token_check (const MmapToken * token, const guint8 * memory)
+{
+  if (n_wrong_tokens == 0)
+    return __real_mmap_token_check (token, memory);
+  n_wrong_tokens--;
+  /* Who ends wipes its token: so it looks to who has been offered it just before. */
+  if (stage->address) {
+    end_producer (stage->producer);
+    stage->producer = make_area_producer (stage->file, SIZE, stage->address,
+        CAPACITY);
+  }
+  return FALSE;
+}
+
+/* n_wrong: how often the memory is not what the offer says; ends: since its producer was just ending. */
+static MmapNextResult
+meet_with_wrong_tokens (guint n_wrong, gboolean ends, GError ** error)
+{
+  g_autofree char *file = leak_check_path ("tokens");
+  g_autofree char *address =
+      g_strdup_printf ("tcp:127.0.0.1:%d", 10000 + getpid () % 10000);
+  Stage here = { ends ? address : NULL, file, NULL };
+  MmapArea *area = open_area ("tokens", SIZE);
+  MmapConsumer *consumer;
+  MmapNextResult next;
+  MmapItem item;
+  GError *cause = NULL;
+
+  here.producer = make_area_producer (file, SIZE, address, CAPACITY);
+  consumer = mmap_consumer_new_remote (address, file, FALSE, &cause);
+  g_assert_no_error (cause);
+  g_assert_true (mmap_consumer_start (consumer, &callbacks, NULL, &cause));
+  stage = &here;
+  n_wrong_tokens = n_wrong;
+  next = mmap_consumer_next (consumer, &item, error);
+  g_assert_cmpuint (n_wrong_tokens, ==, 0);
+  mmap_consumer_free (consumer);
+  end_producer (here.producer);
+  close_area (area);
+  return next;
+}
+
+/* Of a producer that stays, and offers memory that isn't what the consumer has opened: once may be chance, twice is not. */
+static void
+test_wrong_token (void)
+{
+  GError *error = NULL;
+
+  g_assert_cmpint (meet_with_wrong_tokens (1, FALSE, &error), ==,
+      MMAP_NEXT_CONNECTED);
+  g_assert_no_error (error);
+  g_assert_cmpint (meet_with_wrong_tokens (2, FALSE, &error), ==,
+      MMAP_NEXT_ERROR);
+  check_error (&error, MMAP_ERROR_TOKEN, "oken");
+}
+
+/* Of producers that end while their offer is looked at: however often, the consumer waits for one that stays. */
+static void
+test_token_of_ended (void)
+{
+  GError *error = NULL;
+
+  g_assert_cmpint (meet_with_wrong_tokens (3, TRUE, &error), ==,
+      MMAP_NEXT_CONNECTED);
+  g_assert_no_error (error);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -279,5 +364,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/area-end/other-name", test_other_name);
   leak_check_add_test ("/area-end/just-ended", test_just_ended);
   leak_check_add_test ("/area-end/lost-its-place", test_lost_its_place);
+  leak_check_add_test ("/area-end/wrong-token", test_wrong_token);
+  leak_check_add_test ("/area-end/token-of-ended", test_token_of_ended);
   return g_test_run ();
 }
