@@ -70,6 +70,7 @@ class Zygote:
         os.set_blocking(self.process.stdout.fileno(), False)
         self.buffer = b""
         self.exits = {}
+        self.stopped = set()            # pids
         self.spawned = collections.deque()
 
     def write(self, line):
@@ -86,10 +87,16 @@ class Zygote:
         *lines, self.buffer = self.buffer.split(b"\n")
         for line in lines:
             word, *numbers = line.split()
+            pid = int(numbers[0])
             if word == b"pid":
-                self.spawned.append(int(numbers[0]))
+                self.spawned.append(pid)
+            elif word == b"stop":
+                self.stopped.add(pid)
+            elif word == b"continue":
+                self.stopped.discard(pid)
             else:
-                self.exits[int(numbers[0])] = int(numbers[1])
+                self.stopped.discard(pid)
+                self.exits[pid] = int(numbers[1])
 
     def spawn(self, options, contained):
         self.write(("contain " if contained else "spawn ") + " ".join(options))
@@ -146,6 +153,11 @@ class Process:
         self.options = options
         self.pid = zygote.spawn([f"--role={role}", f"--record={self.record.path}", f"--errors={self.errors_path}",
                                  *options], contained)
+        # Nobody looks at /proc until all is over: a process whose entries there are in use takes the kernel long to remove.
+        try:
+            self.pidfd = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            self.pidfd = None           # it was fast
 
     def send(self, number):
         self.zygote.write(f"kill {self.pid} {int(number)}")
@@ -171,19 +183,11 @@ class Process:
         self.send(number)
 
     def is_stopped(self):
-        try:
-            with open(f"/proc/{self.pid}/stat") as file:
-                return file.read().rpartition(")")[2].split()[0] == "T"
-        except (FileNotFoundError, ProcessLookupError):
-            return False
+        return self.pid in self.zygote.stopped
 
     def has_died(self):
         """Also if nobody has been told yet."""
-        try:
-            with open(f"/proc/{self.pid}/stat") as file:
-                return self.status is not None or file.read().rpartition(")")[2].split()[0] in "ZX"
-        except (FileNotFoundError, ProcessLookupError):
-            return True
+        return self.pidfd is None or bool(select.select([self.pidfd], [], [], 0)[0])
 
     def describe_end(self):
         return (f"{self.name} (status {self.status}, {'told to end, ' if self.may_end else ''}started anew {self.cycle} times, "
@@ -207,6 +211,9 @@ class Process:
     def finish(self, status):
         """It has been waited for. Returns: what is wrong with how it ended, or None."""
         self.status = status
+        if self.pidfd is not None:
+            os.close(self.pidfd)
+            self.pidfd = None
         errors = self.last_errors = self.errors()
         ended_state = self.record.state
         self.record.close()

@@ -7,10 +7,11 @@
  *
  *   spawn OPTION...     forks a process: see peer.c. Prints "pid N"
  *   contain OPTION...   the same in PID, mount and network namespaces of its own, as in a container: it has an init process
- *   kill N SIGNAL       to a child that has not been waited for: another process never has its number
+ *   kill N SIGNAL       to a child
  *   lose N              kills the init process of its namespace, which takes it along
  *
- * It prints "exit N STATUS", as of waitpid(2), when one has ended. When its input ends, all of them do.
+ * It prints "stop N" and "continue N" when one was stopped or goes on, and "exit N STATUS", as of waitpid(2), when one has ended. When its
+ * input ends, all of them do.
  */
 #include "peer.h"
 
@@ -26,6 +27,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -35,7 +37,14 @@
 static sigset_t child_signal;
 static int signal_fd;
 static int own_pids;            /* the namespace */
-static GHashTable *children;    /* pid -> that of its namespace's init process, or 0 */
+static GHashTable *children;    /* pid -> Child: all there were; their numbers stay theirs until they are waited for */
+
+typedef struct
+{
+  pid_t pid;
+  int init;                     /* of its namespace's init process, which may be gone: a pidfd; -1: it has no namespace */
+  gboolean has_ended;           /* and that was said, though it was not waited for */
+} Child;
 
 /* Sees its own processes, as in a container: LeakSanitizer looks for its threads by the numbers that they have here. */
 static void
@@ -67,36 +76,58 @@ run_child (pid_t parent, const char *options)
 }
 
 static void
-spawn (const char *options, pid_t init)
+child_free (gpointer data)
 {
+  Child *child = data;
+
+  if (child->init >= 0)
+    close (child->init);
+  g_free (child);
+}
+
+/* @init: a pidfd; taken; -1: none */
+static void
+spawn (const char *options, int init)
+{
+  Child *child = g_new0 (Child, 1);
   pid_t parent = getpid ();
   pid_t pid = fork ();
 
   if (pid == 0) {
-    if (init != 0)
+    g_free (child);
+    /* It has none, and not the descriptors of others. */
+    g_hash_table_remove_all (children);
+    if (init >= 0) {
+      close (init);
       leave_namespaces ();
+    }
     exit (run_child (parent, options));
   }
   if (pid < 0)
     g_error ("fork: %s", g_strerror (errno));
-  g_hash_table_insert (children, GINT_TO_POINTER (pid), GINT_TO_POINTER (init));
+  child->pid = pid;
+  child->init = init;
+  g_hash_table_insert (children, GINT_TO_POINTER (pid), child);
   printf ("pid %d\n", (int) pid);
 }
 
-/* The first child in a new namespace is its init process. */
-static pid_t
+/* The first child in a new namespace is its init process. Returns: a pidfd */
+static int
 spawn_init (void)
 {
   pid_t pid = fork ();
+  int fd;
 
   if (pid == 0) {
     prctl (PR_SET_PDEATHSIG, SIGKILL);
     for (;;)
       pause ();
   }
-  if (pid < 0)
-    g_error ("fork: %s", g_strerror (errno));
-  return pid;
+  /* Nobody but this process waits for it: its number is its own still. */
+  fd = pid < 0 ? -1 : pidfd_open (pid, 0);
+  if (fd < 0)
+    g_error ("fork, pidfd_open: %s", g_strerror (errno));
+  return fd;
 }
 
 static void
@@ -112,10 +143,10 @@ contain (const char *options)
 static void
 lose (int pid)
 {
-  gpointer init = g_hash_table_lookup (children, GINT_TO_POINTER (pid));
+  Child *child = g_hash_table_lookup (children, GINT_TO_POINTER (pid));
 
-  if (init)
-    kill (GPOINTER_TO_INT (init), SIGKILL);
+  if (child && child->init >= 0)
+    pidfd_send_signal (child->init, SIGKILL, NULL, 0);
 }
 
 static void
@@ -125,7 +156,7 @@ handle_line (char *line)
 
   g_strchomp (line);
   if (g_str_has_prefix (line, "spawn "))
-    spawn (line + strlen ("spawn "), 0);
+    spawn (line + strlen ("spawn "), -1);
   else if (g_str_has_prefix (line, "contain "))
     contain (line + strlen ("contain "));
   else if (sscanf (line, "lose %d", &pid) == 1)
@@ -136,23 +167,49 @@ handle_line (char *line)
     kill (pid, number);
 }
 
+/* As waitpid(2) has it. */
+static int
+get_status (const siginfo_t * info)
+{
+  return info->si_code == CLD_EXITED ? info->si_status << 8 :
+      info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+/* Says what has become of a child. */
 static void
-reap (void)
+look_at (Child * child)
+{
+  siginfo_t info = { 0 };
+
+  if (child->has_ended)
+    return;
+  if (waitid (P_PID, child->pid, &info, WSTOPPED | WCONTINUED | WNOHANG) == 0
+      && info.si_pid != 0)
+    printf ("%s %d\n", info.si_code == CLD_CONTINUED ? "continue" : "stop",
+        (int) child->pid);
+  info.si_pid = 0;
+  if (waitid (P_PID, child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0
+      || info.si_pid == 0)
+    return;
+  child->has_ended = TRUE;
+  lose (child->pid);
+  printf ("exit %d %d\n", (int) child->pid, get_status (&info));
+}
+
+/* Nobody is waited for before the end: while the kernel takes a process away, which may take it a minute on a busy machine if others look at
+ * /proc just then, this one would hear nothing. */
+static void
+look_at_all (void)
 {
   struct signalfd_siginfo info;
-  int status;
-  pid_t pid;
+  GHashTableIter iter;
+  gpointer child;
 
   if (read (signal_fd, &info, sizeof info) < 0)
     return;
-  while ((pid = waitpid (-1, &status, WNOHANG)) > 0) {
-    /* Init processes are nobody's. */
-    if (!g_hash_table_contains (children, GINT_TO_POINTER (pid)))
-      continue;
-    lose (pid);
-    g_hash_table_remove (children, GINT_TO_POINTER (pid));
-    printf ("exit %d %d\n", (int) pid, status);
-  }
+  g_hash_table_iter_init (&iter, children);
+  while (g_hash_table_iter_next (&iter, NULL, &child))
+    look_at (child);
 }
 
 /* Everything that is loaded or registered once. No thread may be left: fork() would not take it along. */
@@ -203,7 +260,7 @@ main (int argc, char **argv)
   if (count_threads () != 1)
     g_error ("There are threads, which fork() doesn't take along");
 
-  children = g_hash_table_new (NULL, NULL);
+  children = g_hash_table_new_full (NULL, NULL, NULL, child_free);
   own_pids = open ("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
   sigemptyset (&child_signal);
   sigaddset (&child_signal, SIGCHLD);
@@ -214,13 +271,14 @@ main (int argc, char **argv)
     if (poll (fds, G_N_ELEMENTS (fds), -1) < 0 && errno != EINTR)
       g_error ("poll: %s", g_strerror (errno));
     if (fds[1].revents)
-      reap ();
+      look_at_all ();
     if (!fds[0].revents)
       continue;
     if (getline (&line, &size, stdin) < 0)
       break;
     handle_line (line);
   }
+  while (waitpid (-1, NULL, WNOHANG) > 0);
   /* Those that are left die with this process. */
   _exit (0);
 }
