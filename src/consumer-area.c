@@ -145,6 +145,9 @@ mmap_consumer_may_mend (const MmapConsumer * consumer, const GError * error)
     case MMAP_ERROR_LIMIT:
     case MMAP_ERROR_IN_USE:
       return TRUE;
+    case MMAP_ERROR_FILE:
+      /* What connects as its producer ends may hear of that later than of the file. */
+      return consumer->channel == NULL;
     default:
       return FALSE;
   }

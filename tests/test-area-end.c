@@ -10,6 +10,7 @@
 #include "peers.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -152,6 +153,7 @@ test_other_name (void)
 /* --- behind a stream --- */
 
 static int listener = -1;       /* set: the test's producer hangs up when its area is looked for */
+static const char *hidden;      /* the file that isn't there when it is looked for next */
 
 MmapAreaClient *__real_mmap_area_client_new_remote (const char *path,
     MmapArea * kept, int stream, const MmapUsers * trusted, GSocket ** socket,
@@ -167,6 +169,18 @@ __wrap_mmap_area_client_new_remote (const char *path, MmapArea * kept,
   if (listener >= 0)
     close (listener);
   listener = -1;
+  if (hidden) {
+    g_autofree char *aside = g_strconcat (hidden, "-aside", NULL);
+    MmapAreaClient *client;
+
+    g_assert_cmpint (rename (hidden, aside), ==, 0);
+    client = __real_mmap_area_client_new_remote (path, kept, stream, trusted,
+        socket, error);
+    g_assert_null (client);
+    g_assert_cmpint (rename (aside, hidden), ==, 0);
+    hidden = NULL;
+    return NULL;
+  }
   return __real_mmap_area_client_new_remote (path, kept, stream, trusted,
       socket, error);
 }
@@ -217,6 +231,29 @@ test_just_ended (void)
   fd = listen_anywhere (&there);
   look_for_producer (there, file, MMAP_ERROR_FILE, "not what it uses");
   close (fd);
+}
+
+/* One ended, and its file is gone; the next has taken its address and made another file. To who connects in between it looks as if there was a
+ * producer, but not its file. */
+static void
+test_file_comes (void)
+{
+  g_autofree char *file = leak_check_path ("comes");
+  g_autofree char *address =
+      g_strdup_printf ("tcp:127.0.0.1:%d", 10000 + getpid () % 10000);
+  MmapProducer *producer = make_area_producer (file, SIZE, address, CAPACITY);
+  GError *error = NULL;
+  MmapConsumer *consumer = mmap_consumer_new_remote (address, file, FALSE,
+      &error);
+  MmapItem item;
+
+  g_assert_no_error (error);
+  hidden = file;
+  g_assert_true (mmap_consumer_start (consumer, &callbacks, NULL, &error));
+  next_item (consumer, &item, MMAP_NEXT_CONNECTED);
+  g_assert_null (hidden);
+  mmap_consumer_free (consumer);
+  end_producer (producer);
 }
 
 static gpointer
@@ -363,6 +400,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/area-end/unread", test_unread);
   leak_check_add_test ("/area-end/other-name", test_other_name);
   leak_check_add_test ("/area-end/just-ended", test_just_ended);
+  leak_check_add_test ("/area-end/file-comes", test_file_comes);
   leak_check_add_test ("/area-end/lost-its-place", test_lost_its_place);
   leak_check_add_test ("/area-end/wrong-token", test_wrong_token);
   leak_check_add_test ("/area-end/token-of-ended", test_token_of_ended);
