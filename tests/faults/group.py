@@ -150,6 +150,9 @@ class Group(threading.Thread):
                 self.restore()
             if condition():
                 return
+            # One that fails at once is replaced at once.
+            if len(self.violations) >= MOST_VIOLATIONS:
+                raise Hang(f"{MOST_VIOLATIONS} times something was wrong, and it is still not so: {what}")
             # Since it looked: what has stood still after that is not counted yet.
             if looked - self.since - self.still > self.suite.limit_s * 1e9:
                 raise Hang(f"{self.suite.limit_s} s after the last event still not: {what}")

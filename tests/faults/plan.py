@@ -31,7 +31,7 @@ DEADLY_FOR_PRODUCER = {"kill producer", "crash producer", "end producer", "end o
 # Where offers and answers go: a socket, the mailboxes of an area, or TCP, in front of one. How often, in relation to each other, of those that
 # are asked for: see docs/testing.md.
 SIGNALLING = {"socket": 70, "area": 18, "tcp": 12}
-SIGNALLING = {kind: SIGNALLING[kind] for kind in os.environ.get("MMAP_FAULTS_SIGNALLING", "socket").split(",")}
+SIGNALLING = {kind: SIGNALLING[kind] for kind in os.environ.get("MMAP_FAULTS_SIGNALLING", "socket,area,tcp").split(",")}
 
 # None that the system gives to who asks for any, or connects: producers come and go, and must find theirs free.
 PORTS = range(10000, 30000)
@@ -98,16 +98,21 @@ class Plan:
         if random.random() < 0.4:
             sink.append(f"max-buffers={random.choice([1, 2, 3, 8])}")
         largest = LARGEST
+        # A small region, which doesn't grow. Consumers are told to copy what would take the room of the largest frame so far, so that one comes first:
+        # for one larger than all before, a producer that blocks would wait for what they keep until there is another frame.
+        small = random.random() < 0.4
         if random.random() < 0.75:
             widths = random.sample(WIDTHS[:random.choice([2, 3, 3, 4, 5])], 2)
+            if small or self.in_area:
+                widths.sort(reverse=True)
             self.caps = [f"video/x-raw,format=GRAY8,width={w},height={h},framerate=1000/1" for w, h in widths]
             largest = max(w * h for w, h in widths)
             head = f"videotestsrc pattern=black ! capsfilter name=caps caps-change-mode=delayed caps=\"{self.caps[0]}\""
             if random.random() < 0.4:
                 head += " ! identity drop-allocation=true"
         else:
-            head = f"fakesrc format=time sizetype=random sizemin=40 sizemax={LARGEST} filltype=nothing"
-        if random.random() < 0.4 and not self.in_area:
+            head = f"fakesrc format=time sizetype={'fixed' if small else 'random'} sizemin=40 sizemax={LARGEST} filltype=nothing"
+        if small and not self.in_area:
             sink.append(f"size={random.randint(4, 12) * largest + OVERHEAD}")
         if random.random() < 0.3:
             sink.append("wait-for-connection=false")
