@@ -90,6 +90,7 @@ map_device (MmapDoorbell * doorbell, const char *path, GError ** error)
   return NULL;
 }
 
+/* @fd: (transfer full) */
 static MmapArea *
 map_server (int fd, const char *path, GError ** error)
 {
@@ -99,6 +100,7 @@ map_server (int fd, const char *path, GError ** error)
     return mmap_area_map (fd, path, 0, st.st_size, error);
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_FILE, "%s: %s", path,
       g_strerror (errno));
+  close (fd);
   return NULL;
 }
 

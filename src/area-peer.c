@@ -13,9 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Who has not looked for so long has stood still, and knows nothing of the others; chosen: a few heartbeats. */
-#define STOOD_STILL_US (5 * MMAP_AREA_BEAT_US)
-
 /* From one look to the next; chosen: more is no heartbeat that goes on. */
 #define MAX_BEATS 64
 
@@ -73,7 +70,7 @@ gboolean
 mmap_pulse_is_dead (MmapPulse * pulse, guint64 value, gint64 now_us)
 {
   gboolean anew = pulse->changed_us == 0
-      || now_us - pulse->looked_us > STOOD_STILL_US;
+      || now_us - pulse->looked_us > MMAP_AREA_STILL_US;
 
   if (anew || value != pulse->value) {
     if (anew)

@@ -27,6 +27,8 @@
 /* Who lives adds one to its heartbeat so often; who has not done so for that long is dead. */
 #define MMAP_AREA_BEAT_US 100000
 #define MMAP_AREA_DEAD_US 1000000
+/* Who has not looked for so long has stood still, and knows nothing of the others; chosen: a few heartbeats. */
+#define MMAP_AREA_STILL_US (5 * MMAP_AREA_BEAT_US)
 
 /* First bytes of an area. All but the flags follow from the size: any number of sides may write it at once. */
 typedef struct

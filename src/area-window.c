@@ -153,12 +153,18 @@ slices_free_dead (Slices * slices, MmapChannel * channel)
   MmapPulse pulses[MMAP_AREA_CHANNELS] = { 0 };
   gboolean dead[MMAP_AREA_CHANNELS], alive;
   MmapChannelInfo infos[MMAP_AREA_CHANNELS];
-  gint64 until = g_get_monotonic_time () + OBSERVE_US;
-  guint i, c;
+  gint64 now, looked = 0, until = 0;
+  guint i, c, began = 0;
 
   for (;;) {
-    gint64 now = g_get_monotonic_time ();
-
+    now = g_get_monotonic_time ();
+    /* What it saw before it stood still doesn't count. */
+    if (began == 0 || (now - looked > MMAP_AREA_STILL_US
+            && began < MAX_ATTEMPTS)) {
+      began++;
+      until = now + OBSERVE_US;
+    }
+    looked = now;
     for (c = 0; c < MMAP_AREA_CHANNELS; c++) {
       mmap_channel_read (area, c, &infos[c]);
       dead[c] = mmap_pulse_is_dead (&pulses[c], infos[c].heartbeat, now)

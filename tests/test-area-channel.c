@@ -284,6 +284,37 @@ test_killed (void)
   close_area (area);
 }
 
+static gpointer
+stand_still (gpointer data)
+{
+  g_usleep (SECOND / 3);
+  __atomic_add_fetch (&stood_still_us, 3 * SECOND, __ATOMIC_RELAXED);
+  return NULL;
+}
+
+/* Whose heartbeats nobody has heard for a second is dead; who has stood still meanwhile listens for another one. */
+static void
+test_dead_while_still (void)
+{
+  MmapArea *area = open_area ("still", SIZE);
+  MmapChannel *channel;
+  MmapWindow *window;
+  GThread *thread;
+  GError *error = NULL;
+
+  claim_and_die (area, SIZE / 2);
+  /* Of another kernel, whose processes can't be seen. */
+  area->start->channels[0].boot_id++;
+  channel = claim (area, "other");
+  thread = g_thread_new ("still", stand_still, NULL);
+  window = mmap_window_claim (channel, SIZE, SIZE / 2, &error);
+  g_assert_no_error (error);
+  g_thread_join (thread);
+  mmap_window_free (window);
+  end (channel);
+  close_area (area);
+}
+
 /* --- windows --- */
 
 static void
@@ -626,6 +657,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/area-channel/all-taken", test_all_taken);
   leak_check_add_test ("/area-channel/rivals", test_rivals);
   leak_check_add_test ("/area-channel/killed", test_killed);
+  leak_check_add_test ("/area-channel/dead-while-still", test_dead_while_still);
   leak_check_add_test ("/area-channel/heirs-seen", test_heirs_seen);
   leak_check_add_test ("/area-channel/windows", test_windows);
   leak_check_add_test ("/area-channel/windows-at-once", test_windows_at_once);
