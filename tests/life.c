@@ -21,7 +21,7 @@
 #define FRAME 65536
 #define N_FRAMES 6
 /* For a life that takes some milliseconds: reaching it is a failure. */
-#define LIFE_LIMIT_US (60 * G_USEC_PER_SEC * leak_check_get_times ())
+#define LIFE_LIMIT_US (20 * G_USEC_PER_SEC * leak_check_get_times ())
 /* One that hangs is killed, and named. */
 #define CHILD_LIMIT_S 30
 /* Of one call; those for polling come as often as they like. */
@@ -208,6 +208,22 @@ push_eos (Life * life)
   return mmap_producer_push_event (life->producer, &event) == MMAP_PUBLISH_OK;
 }
 
+static void
+life_hangs (Life * life, const char *what)
+{
+  MmapConsumerStats consumed;
+  MmapProducerStats produced;
+
+  mmap_producer_get_stats (life->producer, &produced);
+  mmap_consumer_get_stats (life->consumer, &consumed);
+  g_error ("It hangs: %s; frames: %" G_GUINT64_FORMAT
+      " sent, %" G_GUINT64_FORMAT " taken; links: %" G_GUINT64_FORMAT " made, %"
+      G_GUINT64_FORMAT
+      " of the consumer, %u there", what, produced.frames, life->frames,
+      produced.links, consumed.links,
+      mmap_producer_get_n_links (life->producer));
+}
+
 /* Until @condition; FALSE after an error. */
 static gboolean
 life_wait (Life * life, gboolean (*condition) (Life *), const char *what)
@@ -223,7 +239,7 @@ life_wait (Life * life, gboolean (*condition) (Life *), const char *what)
     if (!done)
       mmap_producer_wait (life->producer, &cancel, serial, 10000);
     if (g_get_monotonic_time () > limit)
-      g_error ("It hangs: %s", what);
+      life_hangs (life, what);
   }
   return done;
 }
