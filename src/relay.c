@@ -60,6 +60,13 @@ mmap_relay_clear (MmapRelay * relay)
   g_clear_pointer (&relay->in, g_free);
 }
 
+/* It would block, or the system lacks memory: what there is to move stays for another time. */
+static gboolean
+is_for_later (int errnum)
+{
+  return errnum == EAGAIN || errnum == ENOBUFS || errnum == ENOMEM;
+}
+
 /* A packet of the socket, if there is room for it. Descriptors that came with it are dropped: they mean nothing on the other side. */
 static gboolean
 receive_packet (MmapRelay * relay)
@@ -72,7 +79,7 @@ receive_packet (MmapRelay * relay)
     n = recv (relay->fd, relay->out, MMAP_MESSAGE_MAX_BYTES, MSG_DONTWAIT);
     /* Who closes without having read everything resets the connection; what it sent last comes after that. */
   } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
-  if (n < 0 && errno == EAGAIN)
+  if (n < 0 && is_for_later (errno))
     return FALSE;
   if (n <= 0)
     relay->local_ended = TRUE;
@@ -124,8 +131,7 @@ send_packet (MmapRelay * relay)
     n = send (relay->fd, relay->in, relay->in_bytes,
         MSG_DONTWAIT | MSG_NOSIGNAL);
   } while (n < 0 && errno == EINTR);
-  /* Not lost for a lack of memory, either. */
-  if (n < 0 && (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM))
+  if (n < 0 && is_for_later (errno))
     return FALSE;
   relay->in_bytes = 0;
   return TRUE;

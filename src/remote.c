@@ -407,7 +407,9 @@ moved (gssize n, gboolean * ended)
 {
   if (n > 0)
     return n;
-  if (n == 0 || (errno != EAGAIN && errno != EINTR))
+  /* A lack of memory may pass. */
+  if (n == 0 || (errno != EAGAIN && errno != EINTR && errno != ENOBUFS
+          && errno != ENOMEM))
     *ended = TRUE;
   return 0;
 }

@@ -416,11 +416,14 @@ life_end (Life * life)
 /* A link that ended, and was made anew, has lost what was on the way; so has one that the producer ended for cause, of which the consumer may
  * still take the end of the stream. */
 static void
-check_frames (Life * life)
+check_frames (Life * life, Call call)
 {
   MmapProducerStats stats;
 
   mmap_producer_get_stats (life->producer, &stats);
+  /* What a relay could not move for a lack of memory it moves later. */
+  if (call == CALL_RECV || call == CALL_SEND)
+    g_assert_cmpuint (stats.links, ==, 1);
   g_assert_cmpuint (life->frames, <=, 2 * N_FRAMES);
   if (stats.links == 1 && !has_failures (life->producer))
     g_assert_cmpuint (life->frames, ==, 2 * N_FRAMES);
@@ -446,7 +449,7 @@ life_live (LifeKind kind, Call call, guint first, guint last, int errnum,
       if (life_publish (&life, 8 * FRAME)
           && life_wait (&life, push_eos, "an event")
           && life_wait (&life, has_ended, "the end"))
-        check_frames (&life);
+        check_frames (&life, call);
     }
   } else {
     life_note (&life, error);
