@@ -18,6 +18,7 @@
 
 static GMutex lock;
 static GPtrArray *kept;         /* (element-type GstBuffer), under the lock */
+static GPtrArray *older;        /* the same, of the cycles before: given back only when nothing is to be kept */
 static gboolean drops;          /* under the lock: keep nothing */
 static gint starts;             /* atomic: the next frame is the first of a cycle */
 
@@ -187,6 +188,8 @@ drop_kept (Peer * peer)
     g_mutex_lock (&lock);
     if (kept->len > 0)
       buffer = g_ptr_array_remove_index_fast (kept, kept->len - 1);
+    else if (older->len > 0)
+      buffer = g_ptr_array_remove_index_fast (older, older->len - 1);
     g_mutex_unlock (&lock);
     if (!buffer)
       return;
@@ -202,6 +205,7 @@ consumer_init (Peer * peer)
 
   g_assert_nonnull (out);
   kept = g_ptr_array_new ();
+  older = g_ptr_array_new ();
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, on_buffer, peer, NULL);
   gst_object_unref (pad);
   g_object_set (out, "signal-handoffs", TRUE, NULL);
@@ -234,4 +238,10 @@ consumer_start_anew (Peer * peer)
 {
   record_set (&peer->record->cycle, peer->record->cycle + 1);
   g_atomic_int_set (&starts, TRUE);
+  if (!peer->keeps)
+    return;
+  g_mutex_lock (&lock);
+  g_ptr_array_extend_and_steal (older, kept);
+  kept = g_ptr_array_new ();
+  g_mutex_unlock (&lock);
 }

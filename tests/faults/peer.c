@@ -45,6 +45,8 @@ static GOptionEntry entries[] = {
   {"metas-period", 0, 0, G_OPTION_ARG_INT64, &peer.metas_period,
       "every so many frames have metadata", "N"},
   {"hold", 0, 0, G_OPTION_ARG_INT64, &peer.hold, "frames that it keeps", "N"},
+  {"keeps", 0, 0, G_OPTION_ARG_NONE, &peer.keeps,
+      "those also after it has started anew", NULL},
   {NULL}
 };
 

@@ -40,6 +40,7 @@ typedef struct
   guint64 caps_period;          /* producer: frames from change to change, on average */
   guint64 metas_period;         /* every so many frames have metadata; 0: none */
   guint64 hold;                 /* consumer: frames that it keeps */
+  gboolean keeps;               /* consumer: those also after it has started anew */
 } Peer;
 
 /* The process's whole life, from fork() on. @argv: its options, which are taken out. Returns: its status */

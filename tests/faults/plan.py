@@ -17,7 +17,7 @@ OVERHEAD = 400000
 # How often, in relation to each other.
 FAULTS = {
     "kill consumer": 20, "stop consumer": 8, "stop and kill consumer": 4, "end consumer": 8, "crash consumer": 8,
-    "restart consumer in its process": 6, "join": 24,
+    "restart consumer in its process": 20, "join": 24,
     "kill producer": 6, "stop producer": 6, "crash producer": 3, "end producer": 3, "end of stream": 3,
     "second producer": 2, "two at once for a dead one": 3, "kill all": 3,
     "lose consumer with its container": 10, "lose producer with its container": 8, "crowd of consumers": 1,
@@ -101,6 +101,7 @@ class Plan:
         # A small region, which doesn't grow. Consumers are told to copy what would take the room of the largest frame so far, so that one comes first:
         # for one larger than all before, a producer that blocks would wait for what they keep until there is another frame.
         small = random.random() < 0.4
+        self.is_roomy = not small and not self.in_area
         if random.random() < 0.75:
             widths = random.sample(WIDTHS[:random.choice([2, 3, 3, 4, 5])], 2)
             if small or self.in_area:
@@ -140,11 +141,14 @@ class Plan:
         if random.random() < 0.3:
             source += f" spin-time={random.choice([0, 100000])}"
         options = []
-        kind = random.choice(["fast", "fast", "slow", "holds", "queue"] if self.keeps else ["fast", "fast", "slow"])
+        kind = random.choice(["fast", "slow", "holds", "holds", "queue"] if self.keeps else ["fast", "fast", "slow"])
         if kind == "slow":
             options.append(f"--pause={random.choice([1000, 3000])}")
         elif kind == "holds":
             options.append(f"--hold={random.randint(1, 12)}")
+            # Where memory is short, what is kept of a link that was left isn't waited for without end.
+            if self.is_roomy:
+                options.append("--keeps")
         elif kind == "queue":
             source += f" ! queue max-size-buffers={random.randint(1, 20)}"
         pipeline = f"{source} ! fakesink name=out sync=false enable-last-sample=false"
