@@ -125,8 +125,10 @@ mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
   link_write_header (link->area, session, link_id);
   link_init_rings (link);
   if (link_init_wakeups (link, wake_fd, &link->area->producer_sleep,
-          &link->area->consumer_sleep, error))
+          &link->area->consumer_sleep, error)) {
+    link->waker.cpu = &link->area->consumer_cpu;
     return link;
+  }
 
 failed:
   mmap_link_free (link);
@@ -175,6 +177,8 @@ mmap_link_meet (MmapLink * link, const MmapAreaPeer * peer)
 
   link_init_bells (link, &area->producer_sleep, &area->producer_bell,
       &area->consumer_bell, peer);
+  if (mmap_area_peer_is_near (peer))
+    link->waker.cpu = &area->consumer_cpu;
 }
 
 static gboolean
@@ -265,6 +269,7 @@ mmap_link_open (int fd, int sleep_fd, guint64 session, GError ** error)
     mmap_link_free (link);
     return NULL;
   }
+  link->sleeper.cpu = &link->area->consumer_cpu;
   link_init_rings (link);
   return link;
 }
@@ -289,6 +294,8 @@ mmap_link_open_in_area (MmapArea * memory, guint64 offset, guint64 session,
   link->waker.word = &link->area->producer_sleep;
   link_init_bells (link, &link->area->consumer_sleep,
       &link->area->consumer_bell, &link->area->producer_bell, peer);
+  if (mmap_area_peer_is_near (peer))
+    link->sleeper.cpu = &link->area->consumer_cpu;
   if (!link_check_header (link, session, error)) {
     mmap_link_free (link);
     return NULL;

@@ -465,8 +465,9 @@ gboolean mmap_producer_link_holds_locked (MmapProducerLink * link, guint64 id);
 void mmap_producer_link_push_locked (MmapProducerLink * link,
     MmapDescriptor * descriptor, MmapPublication * publication, gboolean frame);
 
-/* After publishing, or before: see mmap_producer_announce(). One system call for all in @links. */
-void mmap_producer_wake_locked (MmapProducer * producer, guint64 links);
+/* After publishing, or before: see mmap_producer_announce(). One system call for all in @links.
+ * Returns: whether one of them fell asleep on this thread's processor */
+gboolean mmap_producer_wake_locked (MmapProducer * producer, guint64 links);
 
 MmapPublication *mmap_publication_new_locked (MmapProducer * producer,
     gboolean is_frame, GDestroyNotify notify, gpointer data);

@@ -10,6 +10,7 @@
 
 #include "atomics.h"
 
+#include <sched.h>
 #include <string.h>
 
 /* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
@@ -312,18 +313,19 @@ mmap_producer_link_push_locked (MmapProducerLink * link,
   mmap_producer_link_update_entry_locked (link);
 }
 
-void
+gboolean
 mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
 {
   guint64 rest = links;
   MmapProducerLink *link;
-  gboolean due = FALSE, rung = FALSE;
+  gboolean due = FALSE, rung = FALSE, near = FALSE;
 
   /* What was published is visible before the sleep words are looked at. Pairs with the fence in mmap_sleeper_prepare(). */
   mmap_fence_full ();
   while ((link = mmap_producer_next_up_locked (producer, &rest))) {
     if (!mmap_waker_is_due (&link->link->waker))
       continue;
+    near = near || mmap_waker_shares_cpu (&link->link->waker);
     if (mmap_link_is_polled (link->link))
       rung = mmap_link_ring (link->link) || rung;
     else
@@ -333,6 +335,7 @@ mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
     producer->stats.wakeups++;
   if (due)
     mmap_wake_fd_signal (producer->consumers_fd);
+  return near;
 }
 
 static void
@@ -348,11 +351,25 @@ count_frame_locked (MmapProducer * producer, guint64 size)
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
 }
 
+/* Such a consumer would run too soon, or too late: instead of this thread, and find nothing, or when this thread sleeps. */
+static gboolean
+shares_cpu_locked (MmapProducer * producer)
+{
+  guint64 rest = producer->ready;
+  MmapProducerLink *link;
+  gboolean shared = FALSE;
+
+  while (!shared && (link = mmap_producer_next_up_locked (producer, &rest)))
+    shared = mmap_waker_shares_cpu (&link->link->waker);
+  return shared;
+}
+
 void
 mmap_producer_announce (MmapProducer * producer)
 {
   g_mutex_lock (&producer->lock);
-  mmap_producer_wake_locked (producer, producer->ready);
+  if (!shares_cpu_locked (producer))
+    mmap_producer_wake_locked (producer, producer->ready);
   g_mutex_unlock (&producer->lock);
 }
 
@@ -368,8 +385,8 @@ make_room_locked (MmapProducer * producer, guint64 size)
   g_mutex_lock (&producer->lock);
 }
 
-/* Room for it is there on each of @links. */
-static void
+/* Room for it is there on each of @links. Returns: whether a consumer waits for the processor of this thread */
+static gboolean
 publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
     guint64 links, GDestroyNotify notify, gpointer data)
 {
@@ -379,6 +396,7 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
   MmapPublication *publication;
   MmapProducerLink *link;
   guint32 hints;
+  gboolean near;
 
   descriptor.kind = 0;
   descriptor.region_id = arena->region->region_id;
@@ -403,12 +421,13 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
       link->lent = descriptor.id;
     link->lends = FALSE;
   }
-  mmap_producer_wake_locked (producer, links);
+  near = mmap_producer_wake_locked (producer, links);
   count_frame_locked (producer, descriptor.size);
   mmap_publication_settle_locked (producer, publication);
   /* Now that consumers are awake, several at once: one by one would cost more. */
   if (producer->n_held >= COLLECT_FROM)
     mmap_producer_collect_locked (producer);
+  return near;
 }
 
 MmapPublishResult
@@ -416,7 +435,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
     MmapBlock * block, GDestroyNotify notify, gpointer data)
 {
   MmapPublishResult result = MMAP_PUBLISH_FULL;
-  gboolean current;
+  gboolean current, near = FALSE;
 
   g_mutex_lock (&producer->lock);
   current = producer->arena && (!block || block->arena == producer->arena);
@@ -429,14 +448,17 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
         && (producer->leaky != MMAP_LEAKY_NONE
             || mmap_producer_links_have_room_locked (producer,
                 producer->ready, TRUE))) {
-      publish_locked (producer, frame, producer->leaky == MMAP_LEAKY_NONE ?
-          producer->ready : mmap_producer_fit_locked (producer, size), notify,
-          data);
+      near = publish_locked (producer, frame,
+          producer->leaky == MMAP_LEAKY_NONE ? producer->ready :
+          mmap_producer_fit_locked (producer, size), notify, data);
       result = MMAP_PUBLISH_OK;
     }
   }
   current = current || producer->closed;
   mmap_producer_unlock (producer);
+  /* What this thread has to do next can wait, the frame can't. */
+  if (near)
+    sched_yield ();
   g_return_val_if_fail (current, result);
   return result;
 }

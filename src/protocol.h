@@ -184,7 +184,8 @@ typedef struct
   guint8 reserved5[44];         /* 340 */
   /* line 6: written by the consumer, when it goes to sleep and when it has woken */
   guint32 consumer_sleep;       /* 384 counts up; odd: asleep, or about to be */
-  guint8 reserved6[60];         /* 388 */
+  guint32 consumer_cpu;         /* 388 on which it goes to sleep, counted from 1, as sched_getcpu(3) does from 0; 0: not said */
+  guint8 reserved6[56];         /* 392 */
   /* line 7: written by the producer */
   guint64 release_tail;         /* 448 releases popped */
   guint32 producer_sleep;       /* 456 as consumer_sleep, of a producer that waits for a block */
@@ -306,6 +307,7 @@ MMAP_PIN (MmapLinkArea, event_tail, 320);
 MMAP_PIN (MmapLinkArea, release_head, 328);
 MMAP_PIN (MmapLinkArea, producer_bell, 336);
 MMAP_PIN (MmapLinkArea, consumer_sleep, 384);
+MMAP_PIN (MmapLinkArea, consumer_cpu, 388);
 MMAP_PIN (MmapLinkArea, release_tail, 448);
 MMAP_PIN (MmapLinkArea, producer_sleep, 456);
 MMAP_PIN (MmapLinkArea, upstream_head, 512);

@@ -14,6 +14,7 @@
 #include "atomics.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -62,11 +63,20 @@ mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns)
   return CLAMP (next, 1, MAX (interval_ns / 1000, 1));
 }
 
+/* Counted from 1; 0: not known. */
+static guint32
+get_cpu (void)
+{
+  return (guint32) (sched_getcpu () + 1);
+}
+
 void
 mmap_sleeper_prepare (MmapSleeper * sleeper)
 {
   if (!sleeper->word)
     return;
+  if (sleeper->cpu)
+    mmap_store_relaxed (sleeper->cpu, get_cpu ());
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
   /* The word is visible before the rings are looked at again. Pairs with the fences before mmap_waker_is_due(). */
@@ -123,6 +133,14 @@ mmap_waker_is_due (MmapWaker * waker)
   waker->woken = count;
   waker->wakeups++;
   return TRUE;
+}
+
+gboolean
+mmap_waker_shares_cpu (const MmapWaker * waker)
+{
+  guint32 cpu = waker->cpu ? mmap_load_relaxed (waker->cpu) : 0;
+
+  return cpu != 0 && cpu == get_cpu ();
 }
 
 gboolean

@@ -26,12 +26,14 @@ gint64 mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns);
 /**
  * MmapSleeper:
  * @word: (nullable): %NULL: the other side doesn't wake this one. shared: written by this side; odd: asleep, or about to be
+ * @cpu: (nullable): shared: written by this side: the processor on which it goes to sleep, counted from 1; for sides of one kernel
  * @fd: epoll descriptor, from the other side, that becomes readable when it wakes this one; not owned
  * @count: private copy of @word
  */
 typedef struct
 {
   guint32 *word;
+  guint32 *cpu;
   int fd;
   guint32 count;
 } MmapSleeper;
@@ -39,12 +41,14 @@ typedef struct
 /**
  * MmapWaker:
  * @word: shared: the other side's sleep word
+ * @cpu: (nullable): shared: the other side's processor; a hint: it may be anything
  * @woken: the value of @word for which it was woken: it is woken once per sleep
  * @wakeups: how often it was woken
  */
 typedef struct
 {
   guint32 *word;
+  guint32 *cpu;
   guint32 woken;
   guint64 wakeups;
 } MmapWaker;
@@ -83,6 +87,10 @@ void mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled);
 /* Whether the other side sleeps and was not woken yet: then it is to be woken now, with one mmap_wake_fd_signal() for all who sleep.
  * Call it after publishing and mmap_fence_full(). */
 gboolean mmap_waker_is_due (MmapWaker * waker);
+
+/* Whether the other side fell asleep on the processor that this thread is on: then it can't run before this one lets go of it, unless the
+ * kernel moves one of the two. Not a system call. */
+gboolean mmap_waker_shares_cpu (const MmapWaker * waker);
 
 /* All of that for one other side. Call it after publishing. TRUE if a system call was made. */
 gboolean mmap_waker_wake (MmapWaker * waker, int wake_fd);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <glib/gstdio.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -138,6 +139,14 @@ get_wakeups (MmapProducer * producer)
   return stats.wakeups;
 }
 
+/* As mmap_sleeper_prepare(), on some other processor. */
+static void
+sleep_elsewhere (RawConsumer * raw)
+{
+  mmap_sleeper_prepare (&raw->link->sleeper);
+  raw->link->area->consumer_cpu = G_MAXUINT32;
+}
+
 /* Who sleeps is woken once, by the announcement or by the frame. */
 static void
 test_announce (void)
@@ -154,7 +163,7 @@ test_announce (void)
   publish_frame (producer, 1, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 0);
 
-  mmap_sleeper_prepare (sleeper);
+  sleep_elsewhere (&raw);
   mmap_producer_announce (producer);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
   g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
@@ -164,12 +173,61 @@ test_announce (void)
   mmap_sleeper_finish (sleeper, FALSE);
 
   /* It looked, there was nothing, it sleeps again. */
-  mmap_sleeper_prepare (sleeper);
+  sleep_elsewhere (&raw);
   publish_frame (producer, 3, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 2);
   g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
   mmap_sleeper_finish (sleeper, FALSE);
   raw_clear (&raw);
+  end_producer (producer);
+}
+
+/* This thread stays on the processor that it is on. */
+static void
+stay_on_processor (cpu_set_t * before)
+{
+  cpu_set_t only;
+
+  CPU_ZERO (&only);
+  CPU_SET (sched_getcpu (), &only);
+  g_assert_cmpint (sched_getaffinity (0, sizeof *before, before), ==, 0);
+  g_assert_cmpint (sched_setaffinity (0, sizeof only, &only), ==, 0);
+}
+
+/* Who fell asleep on the producer's processor would run instead of it, and find nothing: only the frame wakes it. Where one of several did, none is woken
+ * early: all are by one call. Who doesn't say where it sleeps is. */
+static void
+test_announce_on_one_processor (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  RawConsumer raws[2] = { {NULL} };
+  cpu_set_t before;
+  guint i, n = 0;
+
+  stay_on_processor (&before);
+  for (i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_bring_up (&raws[i], address);
+  wait_for_links (producer, G_N_ELEMENTS (raws));
+  for (i = 0; i < G_N_ELEMENTS (raws); i++) {
+    sleep_elsewhere (&raws[1 - i]);
+    mmap_sleeper_prepare (&raws[i].link->sleeper);
+    mmap_producer_announce (producer);
+    g_assert_cmpuint (get_wakeups (producer), ==, n);
+    publish_frame (producer, i + 1, 4096);
+    g_assert_cmpuint (get_wakeups (producer), ==, ++n);
+    mmap_sleeper_finish (&raws[0].link->sleeper, TRUE);
+    mmap_sleeper_finish (&raws[1].link->sleeper, TRUE);
+  }
+
+  for (i = 0; i < G_N_ELEMENTS (raws); i++) {
+    mmap_sleeper_prepare (&raws[i].link->sleeper);
+    raws[i].link->area->consumer_cpu = 0;
+  }
+  mmap_producer_announce (producer);
+  g_assert_cmpuint (get_wakeups (producer), ==, n + 1);
+  g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
+  for (i = 0; i < G_N_ELEMENTS (raws); i++)
+    raw_clear (&raws[i]);
   end_producer (producer);
 }
 
@@ -1214,6 +1272,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/frames", test_frames);
   leak_check_add_test ("/producer/nobody-there", test_nobody_there);
   leak_check_add_test ("/producer/announce", test_announce);
+  leak_check_add_test ("/producer/announce-on-one-processor",
+      test_announce_on_one_processor);
   leak_check_add_test ("/producer/wakes-all-at-once", test_wakes_all_at_once);
   leak_check_add_test ("/producer/order", test_order);
   leak_check_add_test ("/producer/late-joiner", test_late_joiner);
