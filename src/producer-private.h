@@ -190,6 +190,7 @@ struct _MmapProducer
   gboolean by_words;            /* the leader waits for words */
   guint32 word;                 /* atomic: the same, if it waits for words */
   int consumers_fd;             /* eventfd: wakes all consumers that sleep */
+  gint near;                    /* atomic: whether one of those that were woken last slept on the processor of who woke them */
   gboolean closed;
 
   guint64 session;

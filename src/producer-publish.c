@@ -331,8 +331,10 @@ mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
     else
       due = TRUE;
   }
-  if (due || rung)
+  if (due || rung) {
     producer->stats.wakeups++;
+    g_atomic_int_set (&producer->near, near);
+  }
   if (due)
     mmap_wake_fd_signal (producer->consumers_fd);
   return near;
@@ -351,25 +353,14 @@ count_frame_locked (MmapProducer * producer, guint64 size)
   mmap_store_relaxed (&header->bytes, producer->stats.bytes);
 }
 
-/* Such a consumer would run too soon, or too late: instead of this thread, and find nothing, or when this thread sleeps. */
-static gboolean
-shares_cpu_locked (MmapProducer * producer)
-{
-  guint64 rest = producer->ready;
-  MmapProducerLink *link;
-  gboolean shared = FALSE;
-
-  while (!shared && (link = mmap_producer_next_up_locked (producer, &rest)))
-    shared = mmap_waker_shares_cpu (&link->link->waker);
-  return shared;
-}
-
 void
 mmap_producer_announce (MmapProducer * producer)
 {
+  /* It would run instead of this thread, and find nothing. */
+  if (g_atomic_int_get (&producer->near))
+    return;
   g_mutex_lock (&producer->lock);
-  if (!shares_cpu_locked (producer))
-    mmap_producer_wake_locked (producer, producer->ready);
+  mmap_producer_wake_locked (producer, producer->ready);
   g_mutex_unlock (&producer->lock);
 }
 

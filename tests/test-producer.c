@@ -139,12 +139,16 @@ get_wakeups (MmapProducer * producer)
   return stats.wakeups;
 }
 
-/* As mmap_sleeper_prepare(), on some other processor. */
+/* What a consumer says of where it sleeps: on the producer's processor, on none that there is, nothing. */
+enum
+{ HERE, ELSEWHERE, UNSAID };
+
 static void
-sleep_elsewhere (RawConsumer * raw)
+sleep_somewhere (RawConsumer * raw, guint place)
 {
   mmap_sleeper_prepare (&raw->link->sleeper);
-  raw->link->area->consumer_cpu = G_MAXUINT32;
+  if (place != HERE)
+    raw->link->area->consumer_cpu = place == UNSAID ? 0 : G_MAXUINT32;
 }
 
 /* Who sleeps is woken once, by the announcement or by the frame. */
@@ -163,7 +167,7 @@ test_announce (void)
   publish_frame (producer, 1, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 0);
 
-  sleep_elsewhere (&raw);
+  sleep_somewhere (&raw, ELSEWHERE);
   mmap_producer_announce (producer);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
   g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
@@ -173,7 +177,7 @@ test_announce (void)
   mmap_sleeper_finish (sleeper, FALSE);
 
   /* It looked, there was nothing, it sleeps again. */
-  sleep_elsewhere (&raw);
+  sleep_somewhere (&raw, ELSEWHERE);
   publish_frame (producer, 3, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 2);
   g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
@@ -194,37 +198,49 @@ stay_on_processor (cpu_set_t * before)
   g_assert_cmpint (sched_setaffinity (0, sizeof only, &only), ==, 0);
 }
 
-/* Who fell asleep on the producer's processor would run instead of it, and find nothing: only the frame wakes it. Where one of several did, none is woken
- * early: all are by one call. Who doesn't say where it sleeps is. */
+/* Who fell asleep on the producer's processor would run instead of it, and find nothing: from the first time on that it is seen there, only the frame
+ * wakes it. Where one of several is there, none is woken early, as all are by one call. Who doesn't say where it sleeps is. */
 static void
 test_announce_on_one_processor (void)
 {
+  /* Where both sleep, and whether they are woken early. */
+  static const struct
+  {
+    guint places[2];
+    gboolean early;
+  } steps[] = {
+    {{HERE, HERE}, TRUE},
+    {{HERE, HERE}, FALSE},
+    {{UNSAID, HERE}, FALSE},
+    {{UNSAID, ELSEWHERE}, FALSE},
+    {{ELSEWHERE, ELSEWHERE}, TRUE},
+    {{ELSEWHERE, UNSAID}, TRUE},
+    {{ELSEWHERE, HERE}, TRUE},
+    {{HERE, ELSEWHERE}, FALSE},
+  };
   MmapProducer *producer = make_producer (address, MIB);
   RawConsumer raws[2] = { {NULL} };
   cpu_set_t before;
-  guint i, n = 0;
+  guint i, j, n = 0;
 
   stay_on_processor (&before);
   for (i = 0; i < G_N_ELEMENTS (raws); i++)
     raw_bring_up (&raws[i], address);
   wait_for_links (producer, G_N_ELEMENTS (raws));
-  for (i = 0; i < G_N_ELEMENTS (raws); i++) {
-    sleep_elsewhere (&raws[1 - i]);
-    mmap_sleeper_prepare (&raws[i].link->sleeper);
+  for (i = 0; i < G_N_ELEMENTS (steps); i++) {
+    gboolean early = steps[i].early;
+
+    for (j = 0; j < G_N_ELEMENTS (raws); j++)
+      sleep_somewhere (&raws[j], steps[i].places[j]);
     mmap_producer_announce (producer);
+    n += early;
     g_assert_cmpuint (get_wakeups (producer), ==, n);
     publish_frame (producer, i + 1, 4096);
-    g_assert_cmpuint (get_wakeups (producer), ==, ++n);
+    n += !early;
+    g_assert_cmpuint (get_wakeups (producer), ==, n);
     mmap_sleeper_finish (&raws[0].link->sleeper, TRUE);
     mmap_sleeper_finish (&raws[1].link->sleeper, TRUE);
   }
-
-  for (i = 0; i < G_N_ELEMENTS (raws); i++) {
-    mmap_sleeper_prepare (&raws[i].link->sleeper);
-    raws[i].link->area->consumer_cpu = 0;
-  }
-  mmap_producer_announce (producer);
-  g_assert_cmpuint (get_wakeups (producer), ==, n + 1);
   g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
   for (i = 0; i < G_N_ELEMENTS (raws); i++)
     raw_clear (&raws[i]);

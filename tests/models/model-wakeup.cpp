@@ -193,6 +193,7 @@ struct MmapProducer
   MmapProducerLink *links[MODEL_MAX_THREADS];
   guint64 up;
   int consumers_fd;
+  gint near;
   struct
   {
     guint64 wakeups;
