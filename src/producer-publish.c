@@ -16,6 +16,10 @@
 /* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
 #define COLLECT_FROM 4
 
+/* Who shares its processor with a consumer leaves it to it for a frame that comes so long after the last at least. Chosen: the two switches that this
+ * takes are a few microseconds; at full speed a consumer that is let in for each frame costs more than half of the frames. */
+#define YIELD_INTERVAL_US 100
+
 static MmapPublication *
 publication_at (MmapProducer * producer, guint32 index)
 {
@@ -376,7 +380,18 @@ make_room_locked (MmapProducer * producer, guint64 size)
   g_mutex_lock (&producer->lock);
 }
 
-/* Room for it is there on each of @links. Returns: whether a consumer waits for the processor of this thread */
+/* Whether to leave the processor to those who were just woken, and who slept on it. */
+static gboolean
+is_to_yield_locked (MmapProducer * producer)
+{
+  gint64 now = g_get_monotonic_time ();
+  gboolean yield = now - producer->near_us >= YIELD_INTERVAL_US;
+
+  producer->near_us = now;
+  return yield;
+}
+
+/* Room for it is there on each of @links. Returns: whether this thread is to yield its processor */
 static gboolean
 publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
     guint64 links, GDestroyNotify notify, gpointer data)
@@ -387,7 +402,7 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
   MmapPublication *publication;
   MmapProducerLink *link;
   guint32 hints;
-  gboolean near;
+  gboolean yield;
 
   descriptor.kind = 0;
   descriptor.region_id = arena->region->region_id;
@@ -412,13 +427,14 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
       link->lent = descriptor.id;
     link->lends = FALSE;
   }
-  near = mmap_producer_wake_locked (producer, links);
+  yield = mmap_producer_wake_locked (producer, links)
+      && is_to_yield_locked (producer);
   count_frame_locked (producer, descriptor.size);
   mmap_publication_settle_locked (producer, publication);
   /* Now that consumers are awake, several at once: one by one would cost more. */
   if (producer->n_held >= COLLECT_FROM)
     mmap_producer_collect_locked (producer);
-  return near;
+  return yield;
 }
 
 MmapPublishResult
@@ -426,7 +442,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
     MmapBlock * block, GDestroyNotify notify, gpointer data)
 {
   MmapPublishResult result = MMAP_PUBLISH_FULL;
-  gboolean current, near = FALSE;
+  gboolean current, yield = FALSE;
 
   g_mutex_lock (&producer->lock);
   current = producer->arena && (!block || block->arena == producer->arena);
@@ -439,7 +455,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
         && (producer->leaky != MMAP_LEAKY_NONE
             || mmap_producer_links_have_room_locked (producer,
                 producer->ready, TRUE))) {
-      near = publish_locked (producer, frame,
+      yield = publish_locked (producer, frame,
           producer->leaky == MMAP_LEAKY_NONE ? producer->ready :
           mmap_producer_fit_locked (producer, size), notify, data);
       result = MMAP_PUBLISH_OK;
@@ -448,7 +464,7 @@ mmap_producer_publish (MmapProducer * producer, const MmapDescriptor * frame,
   current = current || producer->closed;
   mmap_producer_unlock (producer);
   /* What this thread has to do next can wait, the frame can't. */
-  if (near)
+  if (yield)
     sched_yield ();
   g_return_val_if_fail (current, result);
   return result;
