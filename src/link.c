@@ -124,26 +124,30 @@ mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
     goto failed;
   link_write_header (link->area, session, link_id);
   link_init_rings (link);
+  link->waker.cpu = &link->area->consumer_cpu;
   if (link_init_wakeups (link, wake_fd, &link->area->producer_sleep,
-          &link->area->consumer_sleep, error)) {
-    link->waker.cpu = &link->area->consumer_cpu;
+          &link->area->consumer_sleep, error))
     return link;
-  }
 
 failed:
   mmap_link_free (link);
   return NULL;
 }
 
-/* Both sides do this, or neither does: each has told the other of its doorbell, and its kernel. */
+/* Both sides do this, or neither does: each has told the other of its doorbell, and its kernel.
+ * @cpu: the sleeper's of the consumer, or the waker's of the producer: processors have the same numbers on one kernel alone */
 static void
 link_init_bells (MmapLink * link, guint32 * own_word, guint32 * bell,
-    guint32 * peer_bell, const MmapAreaPeer * peer)
+    guint32 * peer_bell, const MmapAreaPeer * peer, guint32 ** cpu)
 {
+  gboolean near = mmap_area_peer_is_near (peer);
+
+  if (near)
+    *cpu = &link->area->consumer_cpu;
   if (link->memory->doorbell && peer->doorbell != MMAP_DOORBELL_NONE) {
     link->doorbell = link->memory->doorbell;
     link->peer_doorbell = peer->doorbell;
-  } else if (mmap_area_peer_is_near (peer) && mmap_futex_is_usable (bell)) {
+  } else if (near && mmap_futex_is_usable (bell)) {
     link->bell.word = bell;
     link->peer_bell = peer_bell;
   } else {
@@ -176,9 +180,7 @@ mmap_link_meet (MmapLink * link, const MmapAreaPeer * peer)
   MmapLinkArea *area = link->area;
 
   link_init_bells (link, &area->producer_sleep, &area->producer_bell,
-      &area->consumer_bell, peer);
-  if (mmap_area_peer_is_near (peer))
-    link->waker.cpu = &area->consumer_cpu;
+      &area->consumer_bell, peer, &link->waker.cpu);
 }
 
 static gboolean
@@ -293,9 +295,8 @@ mmap_link_open_in_area (MmapArea * memory, guint64 offset, guint64 session,
   link->area = (MmapLinkArea *) (memory->base + offset);
   link->waker.word = &link->area->producer_sleep;
   link_init_bells (link, &link->area->consumer_sleep,
-      &link->area->consumer_bell, &link->area->producer_bell, peer);
-  if (mmap_area_peer_is_near (peer))
-    link->sleeper.cpu = &link->area->consumer_cpu;
+      &link->area->consumer_bell, &link->area->producer_bell, peer,
+      &link->sleeper.cpu);
   if (!link_check_header (link, session, error)) {
     mmap_link_free (link);
     return NULL;

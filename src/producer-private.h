@@ -191,7 +191,7 @@ struct _MmapProducer
   guint32 word;                 /* atomic: the same, if it waits for words */
   int consumers_fd;             /* eventfd: wakes all consumers that sleep */
   gint near;                    /* atomic: whether one of those that were woken last slept on the processor of who woke them */
-  gint64 near_us;               /* when it was that last */
+  gint64 near_us;               /* when a frame last woke one of these */
   gboolean closed;
 
   guint64 session;

@@ -16,7 +16,7 @@
 /* Releases are taken back when so many frames are out, or something is lacking; chosen: half of the least that a region is made for. */
 #define COLLECT_FROM 4
 
-/* Who shares its processor with a consumer leaves it to it for a frame that comes so long after the last at least. Chosen: the two switches that this
+/* Who shares its processor with a consumer leaves it to it if it did not wake one there for so long. Chosen: the two switches that this
  * takes are a few microseconds; at full speed a consumer that is let in for each frame costs more than half of the frames. */
 #define YIELD_INTERVAL_US 100
 
@@ -380,9 +380,9 @@ make_room_locked (MmapProducer * producer, guint64 size)
   g_mutex_lock (&producer->lock);
 }
 
-/* Whether to leave the processor to those who were just woken, and who slept on it. */
+/* Notes that some were woken that fell asleep on this thread's processor. Returns: whether to leave it to them now */
 static gboolean
-is_to_yield_locked (MmapProducer * producer)
+note_near_locked (MmapProducer * producer)
 {
   gint64 now = g_get_monotonic_time ();
   gboolean yield = now - producer->near_us >= YIELD_INTERVAL_US;
@@ -428,7 +428,7 @@ publish_locked (MmapProducer * producer, const MmapDescriptor * frame,
     link->lends = FALSE;
   }
   yield = mmap_producer_wake_locked (producer, links)
-      && is_to_yield_locked (producer);
+      && note_near_locked (producer);
   count_frame_locked (producer, descriptor.size);
   mmap_publication_settle_locked (producer, publication);
   /* Now that consumers are awake, several at once: one by one would cost more. */

@@ -151,6 +151,19 @@ sleep_somewhere (RawConsumer * raw, guint place)
     raw->link->area->consumer_cpu = place == UNSAID ? 0 : G_MAXUINT32;
 }
 
+/* Times that this thread yielded its processor. */
+static __thread guint n_yields;
+
+int __real_sched_yield (void);
+int __wrap_sched_yield (void);
+
+int
+__wrap_sched_yield (void)
+{
+  n_yields++;
+  return __real_sched_yield ();
+}
+
 /* Who sleeps is woken once, by the announcement or by the frame. */
 static void
 test_announce (void)
@@ -244,6 +257,45 @@ test_announce_on_one_processor (void)
   g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
   for (i = 0; i < G_N_ELEMENTS (raws); i++)
     raw_clear (&raws[i]);
+  end_producer (producer);
+}
+
+/* Sends a frame to one that sleeps there. Returns: how often the producer yielded its processor for it */
+static guint
+publish_to_sleeper (MmapProducer * producer, RawConsumer * raw, guint place,
+    guint64 number)
+{
+  n_yields = 0;
+  sleep_somewhere (raw, place);
+  publish_frame (producer, number, 4096);
+  mmap_sleeper_finish (&raw->link->sleeper, TRUE);
+  return n_yields;
+}
+
+/* The producer leaves its processor to a consumer that fell asleep on it, but not for each of many frames, and for nobody else. */
+static void
+test_yields_to_its_processor (void)
+{
+  MmapProducer *producer = make_producer (address, MIB);
+  RawConsumer raw = { NULL };
+  cpu_set_t before;
+
+  stay_on_processor (&before);
+  raw_bring_up (&raw, address);
+  wait_for_links (producer, 1);
+  g_assert_cmpuint (publish_to_sleeper (producer, &raw, HERE, 1), ==, 1);
+  producer->near_us = g_get_monotonic_time () + G_USEC_PER_SEC;
+  g_assert_cmpuint (publish_to_sleeper (producer, &raw, HERE, 2), ==, 0);
+  producer->near_us = 0;
+  g_assert_cmpuint (publish_to_sleeper (producer, &raw, ELSEWHERE, 3), ==, 0);
+  g_assert_cmpuint (publish_to_sleeper (producer, &raw, UNSAID, 4), ==, 0);
+  g_assert_cmpuint (publish_to_sleeper (producer, &raw, HERE, 5), ==, 1);
+  /* Awake, wherever it was. */
+  producer->near_us = n_yields = 0;
+  publish_frame (producer, 6, 4096);
+  g_assert_cmpuint (n_yields, ==, 0);
+  g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
+  raw_clear (&raw);
   end_producer (producer);
 }
 
@@ -1290,6 +1342,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer/announce", test_announce);
   leak_check_add_test ("/producer/announce-on-one-processor",
       test_announce_on_one_processor);
+  leak_check_add_test ("/producer/yields-to-its-processor",
+      test_yields_to_its_processor);
   leak_check_add_test ("/producer/wakes-all-at-once", test_wakes_all_at_once);
   leak_check_add_test ("/producer/order", test_order);
   leak_check_add_test ("/producer/late-joiner", test_late_joiner);

@@ -7,6 +7,7 @@
 #include "futex.h"
 #include "leak-check.h"
 #include "peers.h"
+#include "producer-private.h"
 #include "relay.h"
 
 #define SIZE (16 << 20)
@@ -164,6 +165,22 @@ get_waits (const Pair * pair)
   return stats.waits;
 }
 
+/* Processors have the same numbers on one kernel alone. */
+static void
+check_cpu (const Pair * pair, gboolean is_said)
+{
+  MmapProducer *producer = pair->producer;
+  guint64 rest;
+  MmapLink *link;
+
+  g_mutex_lock (&producer->lock);
+  rest = producer->up;
+  link = mmap_producer_next_up_locked (producer, &rest)->link;
+  g_assert_cmpint (link->waker.cpu != NULL, ==, is_said);
+  g_assert_cmpint (link->area->consumer_cpu != 0, ==, is_said);
+  g_mutex_unlock (&producer->lock);
+}
+
 /* Idle, nobody looks but with each heartbeat; and still hears at once of the end. */
 static void
 test_one_kernel (void)
@@ -179,6 +196,7 @@ test_one_kernel (void)
   pair_run (&pair);
   mmap_producer_get_stats (pair.producer, &produced);
   g_assert_cmpuint (produced.wakeups, >=, N_FRAMES / 4);
+  check_cpu (&pair, TRUE);
   /* The handshake is long ago. */
   g_usleep (3 * G_USEC_PER_SEC / 2);
   began_us = g_get_monotonic_time ();
@@ -205,6 +223,8 @@ run_polled (gint how, gint later)
   pair_start (&pair, MMAP_NEXT_CANCELLED);
   g_atomic_int_set ((gint *) & manner, later);
   pair_run (&pair);
+  if (how == ELSEWHERE)
+    check_cpu (&pair, FALSE);
   waits = get_waits (&pair);
   while (get_waits (&pair) - waits < 1000)
     g_usleep (1000);
