@@ -19,5 +19,4 @@ plugin_init (GstPlugin * plugin)
 
 GST_PLUGIN_DEFINE (GST_VERSION_MAJOR, GST_VERSION_MINOR, mmap,
     "Hands media frames to other processes in shared memory, without copies",
-    plugin_init, VERSION, "LGPL", PACKAGE,
-    "https://gitlab.freedesktop.org/gstreamer/")
+    plugin_init, VERSION, "LGPL", PACKAGE, "Unknown package origin")

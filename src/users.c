@@ -73,7 +73,7 @@ add_user (MmapUsers * users, const char *name, GError ** error)
   } else if ((errnum = look_up (name, &uid)) != 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
         "allowed-uids: there is no user '%s' (%s): give names or numbers of "
-        "users, separated by commas, or any", name,
+        "users, separated by commas, or any alone", name,
         errnum == ENOENT ? "unknown" : g_strerror (errnum));
     return FALSE;
   }
