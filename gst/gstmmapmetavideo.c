@@ -15,6 +15,7 @@
 #include "gstmmapvalue.h"
 
 #include <gst/video/gstvideoaffinetransformationmeta.h>
+#include <gst/video/video-sei.h>
 #include <gst/video/video.h>
 #include <math.h>
 
@@ -282,6 +283,36 @@ restore_affine (GVariant * value, GstBuffer * buffer, GstCaps * caps)
   return TRUE;
 }
 
+#define SEI_UUID_BYTES 16
+
+static GVariant *
+describe_sei (GstMeta * meta)
+{
+  GstVideoSEIUserDataUnregisteredMeta *sei =
+      (GstVideoSEIUserDataUnregisteredMeta *) meta;
+
+  return g_variant_new ("(@ay@ay)",
+      g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, sei->uuid,
+          SEI_UUID_BYTES, 1),
+      g_variant_new_fixed_array (G_VARIANT_TYPE_BYTE, sei->data, sei->size, 1));
+}
+
+static gboolean
+restore_sei (GVariant * value, GstBuffer * buffer, GstCaps * caps)
+{
+  g_autoptr (GVariant) uuid = NULL, bytes = NULL;
+  gsize uuid_size, size;
+  const guint8 *id, *data;
+
+  g_variant_get (value, "(@ay@ay)", &uuid, &bytes);
+  id = g_variant_get_fixed_array (uuid, &uuid_size, 1);
+  data = g_variant_get_fixed_array (bytes, &size, 1);
+  /* GStreamer copies both. */
+  return uuid_size == SEI_UUID_BYTES && size > 0
+      && gst_buffer_add_video_sei_user_data_unregistered_meta (buffer,
+      (guint8 *) id, (guint8 *) data, size) != NULL;
+}
+
 const GstMmapMetaKind gst_mmap_video_metas[] = {
   {"GstVideoCropMeta", "(uuuu)", gst_video_crop_meta_api_get_type,
       describe_crop, restore_crop},
@@ -300,5 +331,8 @@ const GstMmapMetaKind gst_mmap_video_metas[] = {
   {"GstVideoAffineTransformationMeta", "ad",
         gst_video_affine_transformation_meta_api_get_type, describe_affine,
       restore_affine},
+  {"GstVideoSEIUserDataUnregisteredMeta", "(ayay)",
+        gst_video_sei_user_data_unregistered_meta_api_get_type, describe_sei,
+      restore_sei},
   {NULL}
 };

@@ -146,6 +146,22 @@ collect_values (GVariant * variant, GVariant * values[N_KEYS], GError ** error)
   return TRUE;
 }
 
+/* It is shown to users, who may have a terminal. */
+static gboolean
+check_file (const char *file, GError ** error)
+{
+  const char *at = file;
+
+  while (*at != '\0' && !g_unichar_iscntrl (g_utf8_get_char (at)))
+    at = g_utf8_next_char (at);
+  if (at > file && *at == '\0')
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+      "Capabilities have %s key file, expected a path or memfd",
+      *file == '\0' ? "an empty" : "control characters in the");
+  return FALSE;
+}
+
 /* The version comes first: the rest of another protocol may look different. */
 static gboolean
 check_keys (GVariant * values[N_KEYS], GError ** error)
@@ -178,12 +194,8 @@ check_keys (GVariant * values[N_KEYS], GError ** error)
       return FALSE;
     }
   }
-  if (offer && g_variant_get_string (values[KEY_FILE], NULL)[0] == '\0') {
-    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-        "Capabilities have an empty key file, expected a path or memfd");
-    return FALSE;
-  }
-  return TRUE;
+  return !offer || check_file (g_variant_get_string (values[KEY_FILE], NULL),
+      error);
 }
 
 static gboolean

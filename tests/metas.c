@@ -9,6 +9,7 @@
 
 #include <gst/audio/audio.h>
 #include <gst/video/gstvideoaffinetransformationmeta.h>
+#include <gst/video/video-sei.h>
 #include <gst/video/video.h>
 #include <string.h>
 
@@ -246,6 +247,24 @@ check_bar (GstBuffer * buffer)
   g_assert_true (bar->is_letterbox);
   g_assert_cmpuint (bar->bar_data1, ==, 11);
   g_assert_cmpuint (bar->bar_data2, ==, 22);
+}
+
+static void
+add_sei (GstBuffer * buffer)
+{
+  gst_buffer_add_video_sei_user_data_unregistered_meta (buffer,
+      (guint8 *) "0123456789abcdef", (guint8 *) "x264\0\377", 6);
+}
+
+static void
+check_sei (GstBuffer * buffer)
+{
+  GstVideoSEIUserDataUnregisteredMeta *sei =
+      gst_buffer_get_video_sei_user_data_unregistered_meta (buffer);
+
+  g_assert_nonnull (sei);
+  g_assert_cmpmem (sei->uuid, sizeof sei->uuid, "0123456789abcdef", 16);
+  g_assert_cmpmem (sei->data, sei->size, "x264\0\377", 6);
 }
 
 static void
@@ -511,6 +530,7 @@ const MetaCase meta_cases[] = {
   {"afd", META_VIDEO_CAPS, add_afd, check_afd},
   {"bar", META_VIDEO_CAPS, add_bar, check_bar},
   {"caption", META_VIDEO_CAPS, add_caption, check_caption},
+  {"sei", META_VIDEO_CAPS, add_sei, check_sei},
   {"time-code", META_VIDEO_CAPS, add_time_code, check_time_code},
   {"short-time-code", META_VIDEO_CAPS, add_short_time_code,
       check_short_time_code},

@@ -252,6 +252,8 @@ test_values (void)
     {"<uint32 1>, 's", "<uint32 2>, 's", MMAP_ERROR_VERSION,
         "version 2, this side version 1"},
     {"/dev/shm/cam0", "", MMAP_ERROR_MESSAGE, "file"},
+    {"cam0", "\\u001b[31m", MMAP_ERROR_MESSAGE, "control characters"},
+    {"cam0", "\\u009b31m", MMAP_ERROR_MESSAGE, "control characters"},
     {"65536", "0", MMAP_ERROR_SIZE, "size is 0"},
     {"65536", "1099511627777", MMAP_ERROR_SIZE, "1099511627776"},
     {"65536", "18446744073709551615", MMAP_ERROR_SIZE, "size"},
