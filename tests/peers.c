@@ -387,13 +387,22 @@ raw_send_bytes (GSocket * socket, gconstpointer data, gsize size)
   g_assert_no_error (error);
 }
 
+#define CONNECT_LIMIT_US (10 * G_USEC_PER_SEC)
+
 void
 raw_connect (RawConsumer * raw, const char *address)
 {
+  gint64 deadline = g_get_monotonic_time () + CONNECT_LIMIT_US;
   GError *error = NULL;
 
   memset (raw, 0, sizeof (*raw));
-  raw->socket = mmap_address_connect (address, &error);
+  /* The queue of those who connect may be full. */
+  while (!(raw->socket = mmap_address_connect (address, &error))
+      && g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
+      && g_get_monotonic_time () < deadline) {
+    g_clear_error (&error);
+    g_usleep (1000);
+  }
   g_assert_no_error (error);
 }
 
