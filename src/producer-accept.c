@@ -50,7 +50,9 @@ is_idle_locked (MmapProducerLink * link)
 {
   gint64 now = g_get_monotonic_time (), asked;
 
-  if (link->carried || g_socket_condition_check (link->socket, G_IO_IN))
+  /* Who is denied waits by our choice, not its own: that is what limits guesses. */
+  if (link->carried || link->state == LINK_DENIED
+      || g_socket_condition_check (link->socket, G_IO_IN))
     return FALSE;
   if (link->state < LINK_WAITING)
     return TRUE;

@@ -9,6 +9,7 @@
 #include "secret.h"
 #include "leak-check.h"
 #include "peers.h"
+#include "producer-private.h"
 
 #include <gmodule.h>
 #include <poll.h>
@@ -21,10 +22,9 @@
 #define TOKEN "correct horse battery staple"
 #define OTHER_TOKEN "correct horse battery stable"
 
-/* Of src/producer-secret.c and src/producer-private.h. */
+/* Of src/producer-secret.c. */
 #define DENY_DELAY_MS 1000
 #define MAX_DENIED 4
-#define HANDSHAKE_TIMEOUT_MS 5000
 
 static char *address;
 
@@ -679,6 +679,57 @@ test_guesses (void)
   end_producer (producer);
 }
 
+static void
+check_denied_stay_locked (MmapProducer * producer)
+{
+  guint i, n = 0;
+  gboolean later;
+
+  for (i = 0; i < MMAP_MAX_LINKS; i++)
+    if (producer->links[i] && producer->links[i]->state == LINK_DENIED) {
+      /* The same for those who come through TCP. */
+      producer->links[i]->is_remote = TRUE;
+      n++;
+    }
+  g_assert_cmpuint (n, ==, MAX_DENIED);
+  g_assert_cmpint (mmap_producer_end_idle_remote_locked (producer, &later),
+      ==, -1);
+  g_assert_true (later);
+}
+
+/* Nor do guesses make room for a crowd of those who say nothing, or for the next guess. */
+static void
+test_guesses_crowd (void)
+{
+  MmapProducer *producer = make_guarded (address, TOKEN, MIB);
+  Intruder guessers[MAX_DENIED], next;
+  GSocket *crowd[2 * MMAP_MAX_LINKS];
+  guint i;
+
+  g_atomic_int_set (&deny_ms, G_MAXINT);
+  for (i = 0; i < MAX_DENIED; i++) {
+    intruder_begin (&guessers[i]);
+    intruder_send_proof (&guessers[i], MMAP_SECRET_CONSUMER, OTHER_TOKEN);
+  }
+  while (g_atomic_int_get (&n_delays) < MAX_DENIED)
+    g_usleep (1000);
+  for (i = 0; i < G_N_ELEMENTS (crowd); i++)
+    while (!(crowd[i] = mmap_address_connect (address, NULL)))
+      g_usleep (1000);
+
+  intruder_begin (&next);
+  intruder_send_proof (&next, MMAP_SECRET_CONSUMER, TOKEN);
+  intruder_end (&next, MMAP_ERROR_LIMIT, "wrong access tokens");
+  g_mutex_lock (&producer->lock);
+  check_denied_stay_locked (producer);
+  g_mutex_unlock (&producer->lock);
+  end_producer (producer);
+  for (i = 0; i < MAX_DENIED; i++)
+    raw_clear (&guessers[i].raw);
+  for (i = 0; i < G_N_ELEMENTS (crowd); i++)
+    g_object_unref (crowd[i]);
+}
+
 /* When they have been told, others may try again. */
 static void
 test_guesses_end (void)
@@ -1141,6 +1192,7 @@ main (int argc, char **argv)
   add_test ("/secret-link/order", test_order);
   add_test ("/secret-link/new-region", test_new_region);
   add_test ("/secret-link/guesses", test_guesses);
+  add_test ("/secret-link/guesses-crowd", test_guesses_crowd);
   add_test ("/secret-link/guesses-end", test_guesses_end);
   add_test ("/secret-link/others-meanwhile", test_others_meanwhile);
   add_test ("/secret-link/silent", test_silent);
