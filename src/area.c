@@ -448,6 +448,8 @@ prepare_file (int fd, const char *path, guint64 size, const MmapMode * mode,
   /* See mmap_area_is_made(). */
   guint bits = (mode->bits & MMAP_MODE_SOCKET) | S_ISVTX;
 
+  if (!mmap_region_check_limit (size, path, error))
+    return FALSE;
   if (fchmod (fd, 0600 | S_ISVTX) < 0 || flock (fd, LOCK_SH | LOCK_NB) < 0
       || ftruncate (fd, size) < 0 || fstat (fd, st) < 0) {
     mmap_region_set_path_error (error, errno, path);

@@ -94,7 +94,8 @@ is_nobody_there (MmapConsumer * consumer, const GError * error)
 {
   return g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)
       || (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY)
-      && (!consumer->address || mmap_load_relaxed (&consumer->stats.links)));
+      && ((!consumer->address && !consumer->area_file)
+          || mmap_load_relaxed (&consumer->stats.links)));
 }
 
 /* Whether a producer may just be about to let us in. */

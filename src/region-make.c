@@ -238,15 +238,17 @@ mmap_region_set_path_error (GError ** error, int errnum, const char *path)
     case ENOENT:
     case ENOTDIR:
       g_set_error (error, MMAP_ERROR, MMAP_ERROR_NO_DIRECTORY,
-          "Can't make %s, as there is no directory %s: create it, or choose "
+          "%s can't be there, as there is no directory %s: create it, or choose "
           "another path", path, directory);
       break;
     case EACCES:
     case EPERM:
     case EROFS:
       g_set_error (error, MMAP_ERROR, MMAP_ERROR_PERMISSION,
-          "User %u has no access to %s: %s. Choose another path, or change "
-          "the rights of %s", geteuid (), path, g_strerror (errnum), directory);
+          "User %u has no access to %s: %s. Whoever made it can give it: mode, "
+          "group and allowed-uids of mmapsink; or it is the rights of %s, or "
+          "another path is to be chosen", geteuid (), path,
+          g_strerror (errnum), directory);
       break;
     case ENOSPC:
     case EDQUOT:

@@ -23,6 +23,12 @@ gboolean mmap_region_reserve_part (int fd, guint64 offset, guint64 bytes,
 /* What fallocate(2) says, or 0, of @bytes at @offset of a file. */
 int mmap_region_reserve_piece (int fd, guint64 offset, guint64 bytes);
 
+/* Whether this process may make a file of @size bytes: one that tries to make a larger one is ended by the kernel (SIGXFSZ).
+ * @name: of the memory, for messages
+ * FALSE with MMAP_ERROR_NO_SPACE, which names both sizes. */
+gboolean mmap_region_check_limit (guint64 size, const char *name,
+    GError ** error);
+
 /* Maps @size bytes at @offset of a file, shared, in such a place that each whole huge page of the file can be one of the mapping.
  * Returns: or MAP_FAILED, with errno */
 gpointer mmap_region_map (int fd, guint64 offset, gsize size,

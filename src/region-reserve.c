@@ -60,22 +60,30 @@ available_memory (void)
   return known ? available + swap : G_MAXUINT64;
 }
 
+gboolean
+mmap_region_check_limit (guint64 size, const char *name, GError ** error)
+{
+  struct rlimit limit;
+
+  if (getrlimit (RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY
+      || size <= limit.rlim_cur)
+    return TRUE;
+  set_no_space (error, size, name, limit.rlim_cur,
+      "a file of this process (ulimit -f)");
+  return FALSE;
+}
+
 /* Asks before it takes: where memory has no limit of its own, as a memfd,
  * reserving more than there is would not fail but have processes killed. */
 static gboolean
 check_space (int fd, guint64 size, const char *name, GError ** error)
 {
-  struct rlimit limit;
   struct statvfs vfs;
   struct statfs fs;
   guint64 there;
 
-  if (getrlimit (RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY
-      && size > limit.rlim_cur) {
-    set_no_space (error, size, name, limit.rlim_cur,
-        "a file of this process (ulimit -f)");
+  if (!mmap_region_check_limit (size, name, error))
     return FALSE;
-  }
   if (fstatfs (fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
     return TRUE;
   if (fstatvfs (fd, &vfs) == 0 && vfs.f_blocks > 0) {

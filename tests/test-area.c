@@ -8,9 +8,11 @@
 #include "leak-check.h"
 #include "peers.h"
 #include "region.h"
+#include "system-faults.h"
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -443,6 +445,27 @@ test_windows_refused (void)
   remove_file (path);
 }
 
+static void
+limit_file_size (gconstpointer path)
+{
+  const struct rlimit limit = { SIZE - 4096, SIZE - 4096 };
+  GError *error = NULL;
+
+  g_assert_cmpint (setrlimit (RLIMIT_FSIZE, &limit), ==, 0);
+  g_assert_null (open_area (path, SIZE, &error));
+  check_error (&error, MMAP_ERROR_NO_SPACE, "ulimit");
+}
+
+/* Not the end of the process. */
+static void
+test_limit (void)
+{
+  g_autofree char *path = leak_check_path ("area-limit");
+
+  run_in_child (limit_file_size, path);
+  g_assert_false (g_file_test (path, G_FILE_TEST_EXISTS));
+}
+
 /* --- what isn't believed in --- */
 
 static void
@@ -492,6 +515,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/area/other-size", test_other_size);
   leak_check_add_test ("/area/memory-of-vm", test_memory_of_vm);
   leak_check_add_test ("/area/windows-refused", test_windows_refused);
+  leak_check_add_test ("/area/limit", test_limit);
   leak_check_add_test ("/area/not-believed", test_not_believed);
   result = g_test_run ();
   mmap_users_free (users);

@@ -32,10 +32,10 @@ make_consumer (const char *where)
   return consumer;
 }
 
+/* @consumer: (transfer full) */
 static void
-expect_error (const char *where, MmapError code, const char *reason)
+expect_error_of (MmapConsumer * consumer, MmapError code, const char *reason)
 {
-  MmapConsumer *consumer = make_consumer (where);
   GError *error = NULL;
   MmapItem item;
 
@@ -43,6 +43,12 @@ expect_error (const char *where, MmapError code, const char *reason)
       MMAP_NEXT_ERROR);
   check_error (&error, code, reason);
   mmap_consumer_free (consumer);
+}
+
+static void
+expect_error (const char *where, MmapError code, const char *reason)
+{
+  expect_error_of (make_consumer (where), code, reason);
 }
 
 static void
@@ -56,6 +62,8 @@ test_errors (void)
   expect_error (long_path, MMAP_ERROR_ADDRESS, "200 bytes");
   expect_error ("/nonexistent/directory/socket", MMAP_ERROR_NO_DIRECTORY,
       "/nonexistent/directory");
+  expect_error_of (mmap_consumer_new_in_area ("/nonexistent/directory/file",
+          "default", NULL), MMAP_ERROR_NO_DIRECTORY, "/nonexistent/directory");
   g_file_set_contents (file, "text", -1, &error);
   g_assert_no_error (error);
   expect_error (file, MMAP_ERROR_EXISTS, "no socket");

@@ -534,6 +534,11 @@ class Inspect(ToolCase):
         self.usage("FILE", "inspect")
         self.usage("too many", "inspect", self.path, "x")
 
+    def test_control_characters(self):
+        for command in ("inspect", "clean", "list"):
+            message = self.refuse(["\\x1b[31m"], command, self.path + "\x1b[31m")
+            self.assertNotIn("\x1b", message)
+
     def test_only_looks(self):
         self.offer()
         before = self.content()
@@ -630,6 +635,7 @@ class Doctor(ToolCase):
 
     def test_file(self):
         self.check(self.look(self.path)["file"], "note", self.path + " isn't there", "-> start")
+        self.check(self.look(self.path + ".d/x", status=1)["file"], "WRONG", "no directory", "-> create it")
         with open(self.path, "w") as f:
             f.truncate(SIZE)
         rows = self.look(self.path)
@@ -639,7 +645,7 @@ class Doctor(ToolCase):
         os.truncate(self.path, SIZE + 4096)
         self.check(self.look(self.path)["size"], "note", "no power of two", "truncate -s")
         os.truncate(self.path, 100)
-        self.check(self.look(self.path, status=1)["file"], "WRONG", "100 bytes")
+        self.check(self.look(self.path, status=1)["file"], "WRONG", "100 bytes", "-> choose another file")
         os.unlink(self.path)
         self.offer()
         self.check(self.look(self.path)["content"], "note", "inspect")
@@ -695,6 +701,9 @@ class Help(ToolCase):
             own = self.accept(command, "--help")
             self.assertIn("Usage:\n  gst-mmap " + command, own)
         self.assertEqual(self.accept("-h"), text)
+        self.assertEqual(self.accept("help"), text)
+        self.assertEqual(self.accept("help", "offer"), self.accept("offer", "--help"))
+        self.usage("'nothing' is no command", "help", "nothing")
         for option in ("--file", "--size", "--token-bytes"):
             self.assertIn(option, self.accept("offer", "--help"))
         self.assertIn("--raw", self.accept("answer", "--help"))

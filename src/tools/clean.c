@@ -48,7 +48,7 @@ say (const char *what, const ToolFound * found, const char *why)
 static gboolean
 clean (const ToolFound * found, gboolean dry_run)
 {
-  g_autofree char *dead = NULL, *left = NULL;
+  g_autofree char *dead = NULL, *left = NULL, *path = NULL, *why = NULL;
   gboolean failed = FALSE;
 
   if (found->state != TOOL_DEAD
@@ -62,9 +62,11 @@ clean (const ToolFound * found, gboolean dry_run)
     left = tool_remove (found, &failed);
   /* Another user's is that user's to remove, unless it was asked for. */
   failed = failed && (found->named || found->uid == geteuid ());
-  if (failed)
-    g_printerr ("%s: %s: %s\n", g_get_prgname (), found->path, left);
-  else if (left != NULL)
+  if (failed) {
+    path = tool_escape (found->path);
+    why = tool_escape (left);
+    g_printerr ("%s: %s: %s\n", g_get_prgname (), path, why);
+  } else if (left != NULL)
     say ("left", found, left);
   else
     say (dry_run ? "would remove" : "removed", found, dead);

@@ -151,9 +151,10 @@ look_at_opened (Doctor * doctor, const char *path, int fd)
     return;
   }
   if (st.st_size < MMAP_PAGE_BYTES) {
-    doctor_wrong (doctor, "file", "remove it: a producer makes it, or QEMU; "
-        "or truncate -s 64M", "%s has %" G_GUINT64_FORMAT " bytes", path,
-        (guint64) st.st_size);
+    doctor_wrong (doctor, "file", st.st_size == 0 ?
+        "a producer makes it larger, or QEMU, or truncate -s 64M" :
+        "choose another file: this one is something else's",
+        "%s has %" G_GUINT64_FORMAT " bytes", path, (guint64) st.st_size);
     return;
   }
   doctor_ok (doctor, "file", "%s, %" G_GUINT64_FORMAT " bytes, user %u, mode "
@@ -164,6 +165,14 @@ look_at_opened (Doctor * doctor, const char *path, int fd)
         "to be a guest's", "no power of two: as the memory of an ivshmem "
         "device QEMU refuses it");
   look_at_content (doctor, path, fd, st.st_size);
+}
+
+static gboolean
+has_directory (const char *path)
+{
+  g_autofree char *directory = g_path_get_dirname (path);
+
+  return g_file_test (directory, G_FILE_TEST_IS_DIR);
 }
 
 void
@@ -184,6 +193,9 @@ doctor_look_at_file (Doctor * doctor, const char *file)
   fd = open (path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd >= 0)
     look_at_opened (doctor, path, fd);
+  else if (errno == ENOENT && !has_directory (path))
+    doctor_wrong (doctor, "file", "create it, or choose another file",
+        "there is no directory for %s", path);
   else if (errno == ENOENT)
     doctor_note (doctor, "file", "start the producer, or QEMU",
         "%s isn't there: mmapsink makes it, mmapsrc waits for it", path);

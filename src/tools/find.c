@@ -418,10 +418,13 @@ tool_find (ToolFinder * finder, char **paths)
   if (paths == NULL)
     finder_add_default (finder);
   for (; paths != NULL && *paths != NULL; paths++) {
+    g_autofree char *path = NULL;
+
     if (finder_add_named (finder, *paths))
       continue;
     all = FALSE;
-    g_printerr ("%s: %s: %s\n", g_get_prgname (), *paths, g_strerror (errno));
+    path = tool_escape (*paths);
+    g_printerr ("%s: %s: %s\n", g_get_prgname (), path, g_strerror (errno));
   }
   g_ptr_array_sort (finder->found, compare);
   return all;

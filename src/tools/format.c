@@ -76,7 +76,7 @@ tool_format (int argc, char **argv)
   }
   if (!paths || !paths[0] || paths[1]) {
     mmap_users_free (all);
-    return tool_usage ("format: expected one PATH");
+    return tool_usage ("expected one PATH");
   }
   path = mmap_area_resolve (paths[0], &error);
   if (path)

@@ -16,12 +16,14 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct
+typedef struct
 {
   const char *name;
     ToolStatus (*run) (int argc, char **argv);
   const char *summary;
-} commands[] = {
+} Command;
+
+static const Command commands[] = {
   {"offer", tool_offer, "make a region file and offer it, with a token"},
   {"answer", tool_answer, "check an offer's token, and write one in answer"},
   {"verify", tool_verify, "check an answer's token"},
@@ -72,9 +74,9 @@ tool_refuse (GError * error)
 {
   const char *field = error->domain == MMAP_ERROR
       ? mmap_error_get_name (error->code) : "failed";
+  g_autofree char *message = tool_escape (error->message);
 
-  g_printerr ("%s: refused (%s): %s\n", g_get_prgname (), field,
-      error->message);
+  g_printerr ("%s: refused (%s): %s\n", g_get_prgname (), field, message);
   g_error_free (error);
   return TOOL_REFUSED;
 }
@@ -154,29 +156,6 @@ tool_parse_size (const char *text, guint64 * size)
   return ok;
 }
 
-char *
-tool_escape (const char *text)
-{
-  GString *escaped = g_string_new (NULL);
-
-  while (*text != '\0') {
-    gunichar c = g_utf8_get_char_validated (text, -1);
-    const char *next = text + 1;
-
-    if (c != (gunichar) - 1 && c != (gunichar) - 2) {
-      next = g_utf8_next_char (text);
-      if (g_unichar_isprint (c)) {
-        g_string_append_len (escaped, text, next - text);
-        text = next;
-        continue;
-      }
-    }
-    for (; text < next; text++)
-      g_string_append_printf (escaped, "\\x%02x", (guint8) * text);
-  }
-  return g_string_free (escaped, FALSE);
-}
-
 /* What was printed counts only if it has arrived. */
 static int
 finish (ToolStatus status)
@@ -188,16 +167,39 @@ finish (ToolStatus status)
   return status == TOOL_ACCEPTED ? TOOL_REFUSED : status;
 }
 
+static const Command *
+find_command (const char *name)
+{
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (commands); i++) {
+    if (strcmp (name, commands[i].name) == 0)
+      return &commands[i];
+  }
+  return NULL;
+}
+
+static int
+run_command (const Command * command, int argc, char **argv)
+{
+  g_autofree char *name = g_strconcat ("gst-mmap ", command->name, NULL);
+
+  g_set_prgname (name);
+  return finish (command->run (argc, argv));
+}
+
 int
 main (int argc, char **argv)
 {
-  guint i;
+  char help_option[] = "--help";
+  const Command *command;
 
   setlocale (LC_ALL, "");
   g_set_prgname ("gst-mmap");
   if (argc < 2)
     return tool_usage ("which command?");
-  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0) {
+  if (strcmp (argv[1], "--help") == 0 || strcmp (argv[1], "-h") == 0
+      || (strcmp (argv[1], "help") == 0 && argc == 2)) {
     print_help ();
     return finish (TOOL_ACCEPTED);
   }
@@ -205,14 +207,15 @@ main (int argc, char **argv)
     g_print ("gst-mmap %s, protocol %d\n", VERSION, MMAP_PROTOCOL_VERSION);
     return finish (TOOL_ACCEPTED);
   }
-  for (i = 0; i < G_N_ELEMENTS (commands); i++) {
-    if (strcmp (argv[1], commands[i].name) == 0) {
-      char *name = g_strconcat ("gst-mmap ", commands[i].name, NULL);
-
-      g_set_prgname (name);
-      g_free (name);
-      return finish (commands[i].run (argc - 1, argv + 1));
-    }
+  if (strcmp (argv[1], "help") == 0 && argc == 3) {
+    command = find_command (argv[2]);
+    if (command)
+      return run_command (command, 2, (char *[]) { argv[2], help_option, NULL }
+    );
+    return tool_usage ("'%s' is no command", argv[2]);
   }
+  command = find_command (argv[1]);
+  if (command)
+    return run_command (command, argc - 1, argv + 1);
   return tool_usage ("'%s' is no command", argv[1]);
 }
