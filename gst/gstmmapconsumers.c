@@ -13,8 +13,8 @@
 #include "gstmmapconsumers-private.h"
 
 #include "blocks.h"
-#include "gstmmaptext.h"
 #include "gstmmapsizes.h"
+#include "gstmmaptext.h"
 
 GST_DEBUG_CATEGORY_EXTERN (gst_mmap_sink_debug);
 #define GST_CAT_DEFAULT gst_mmap_sink_debug
@@ -73,13 +73,15 @@ static void
 refuse (GstMmapConsumers * self, guint32 link_id, GstCaps * wish,
     GstCaps * stream)
 {
-  g_autofree gchar *accepted = gst_caps_to_string (wish);
+  g_autofree gchar *accepted = gst_mmap_caps_describe (wish, stream);
   g_autofree gchar *sent = gst_caps_to_string (stream);
   g_autoptr (GError) error = g_error_new (MMAP_ERROR,
       MMAP_ERROR_NOT_NEGOTIATED, "The producer's stream is %s, which the "
       "consumer's pipeline does not accept: convert on either side. It accepts %s",
       sent, accepted);
 
+  GST_INFO ("link %u accepts %" GST_PTR_FORMAT ", and gets %" GST_PTR_FORMAT,
+      link_id, wish, stream);
   /* What it has got already, it accepts. */
   mmap_producer_refuse_later (self->producer, link_id, error);
 }

@@ -33,6 +33,72 @@ gst_mmap_text_category (void)
  * was measured to take. */
 #define MAX_BRACKETS 1000
 
+/* Longer caps are no part of a sentence; chosen: two lines of a terminal. */
+#define MAX_CAPS_CHARS 160
+
+/* Leaves the fields of @structure whose values are none of @other's. */
+static gboolean
+keep_if_other (GQuark field, GValue * value, gpointer user_data)
+{
+  const GValue *same = gst_structure_id_get_value (user_data, field);
+
+  return same && !gst_value_intersect (NULL, value, same);
+}
+
+/* Returns: (transfer full) (nullable): what keeps @stream from fitting into caps of its media type, if fields say that */
+static GstCaps *
+get_difference (const GstCaps * caps, const GstStructure * stream)
+{
+  guint i;
+
+  for (i = 0; i < gst_caps_get_size (caps); i++) {
+    const GstStructure *structure = gst_caps_get_structure (caps, i);
+    GstStructure *other;
+
+    if (!gst_structure_has_name (structure, gst_structure_get_name (stream)))
+      continue;
+    other = gst_structure_copy (structure);
+    gst_structure_filter_and_map_in_place (other, keep_if_other,
+        (gpointer) stream);
+    if (gst_structure_n_fields (other) > 0)
+      return gst_caps_new_full (other, NULL);
+    gst_structure_free (other);
+  }
+  return NULL;
+}
+
+/* Returns: (transfer full): each media type with its features, once */
+static GstCaps *
+get_media_types (const GstCaps * caps)
+{
+  GstCaps *types = gst_caps_new_empty ();
+  guint i;
+
+  for (i = 0; i < gst_caps_get_size (caps); i++) {
+    GstCapsFeatures *features = gst_caps_get_features (caps, i);
+    GstCaps *type = gst_caps_new_empty_simple (gst_structure_get_name
+        (gst_caps_get_structure (caps, i)));
+
+    gst_caps_set_features_simple (type, gst_caps_features_copy (features));
+    types = gst_caps_merge (types, type);
+  }
+  return types;
+}
+
+char *
+gst_mmap_caps_describe (const GstCaps * caps, const GstCaps * stream)
+{
+  g_autofree char *text = gst_caps_to_string (caps);
+  g_autoptr (GstCaps) shorter = NULL;
+
+  if (strlen (text) <= MAX_CAPS_CHARS)
+    return g_steal_pointer (&text);
+  shorter = get_difference (caps, gst_caps_get_structure (stream, 0));
+  if (!shorter)
+    shorter = get_media_types (caps);
+  return gst_caps_to_string (shorter);
+}
+
 /* Each of these may make the parser of GStreamer call itself. */
 gboolean
 gst_mmap_string_is_deep (const char *string)

@@ -16,6 +16,11 @@ GstCaps *gst_mmap_caps_from_wire (gconstpointer data, gsize size);
  * @string: (nullable): %NULL stands for ANY */
 GstCaps *gst_mmap_caps_from_string (const char *string);
 
+/* For a sentence: what @caps, which @stream (fixed) doesn't fit, say; where that is long, as what videoconvert accepts, only what of it differs:
+ * other values of the stream's fields, else the media types.
+ * Returns: (transfer full) */
+char *gst_mmap_caps_describe (const GstCaps * caps, const GstCaps * stream);
+
 /* Whether the parser of GStreamer might call itself too often for the stack. */
 gboolean gst_mmap_string_is_deep (const char *string);
 
