@@ -199,6 +199,7 @@ static GstFlowReturn
 gst_mmap_sink_wait_for_link (GstMmapSink * self)
 {
   GstFlowReturn flow = GST_FLOW_OK;
+  gboolean told = FALSE;
 
   while (flow == GST_FLOW_OK && self->wait_for_connection
       && mmap_producer_get_n_ready (self->producer) == 0
@@ -206,8 +207,12 @@ gst_mmap_sink_wait_for_link (GstMmapSink * self)
     guint64 serial = mmap_producer_collect (self->producer);
 
     if (mmap_producer_get_n_ready (self->producer) == 0
-        && !gst_mmap_consumers_have_unfit (self->consumers))
+        && !gst_mmap_consumers_have_unfit (self->consumers)) {
+      if (!told)
+        GST_INFO_OBJECT (self, "waiting for a consumer");
+      told = TRUE;
       flow = gst_mmap_sink_wait (self, serial);
+    }
   }
   return flow;
 }

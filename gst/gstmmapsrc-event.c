@@ -67,16 +67,26 @@ gst_mmap_src_lock_states (GstMmapSrc * self, GstElement * pipeline,
   return FALSE;
 }
 
-/* With the locks: a sink loses its state as it is flushed; if the pipeline is just about to go to PLAYING, it would never get there.
- * @event: (transfer full): the base class stops or starts the streaming thread */
+/* @event: (transfer full) */
 static void
-gst_mmap_src_flush (GstMmapSrc * self, GstEvent * event)
+push (GstMmapSrc * self, GstEvent * event)
+{
+  if (GST_EVENT_TYPE (event) == GST_EVENT_INSTANT_RATE_CHANGE)
+    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
+  else
+    gst_element_send_event (GST_ELEMENT (self), event);
+}
+
+/* As who seeks, or with all locks: a sink loses its state as it is flushed; if the pipeline is just about to go to PLAYING, it would never get
+ * there. */
+void
+gst_mmap_src_push_out_of_band (GstMmapSrc * self, GstEvent * event)
 {
   GstElement *pipeline = gst_mmap_src_get_toplevel (self);
   gboolean locked;
 
   if (gst_mmap_src_lock_states (self, pipeline, &locked)) {
-    gst_element_send_event (GST_ELEMENT (self), event);
+    push (self, event);
     GST_STATE_UNLOCK (self);
     if (locked)
       GST_STATE_UNLOCK (pipeline);
@@ -93,26 +103,33 @@ gst_mmap_src_leave_to_seek (GstMmapSrc * self, GstEvent * event)
   gboolean left;
 
   g_mutex_lock (&self->flush_lock);
-  left = g_atomic_int_get (&self->n_seeks) > 0
-      || g_atomic_int_get (&self->stopping);
-  if (left)
+  left = g_atomic_int_get (&self->n_seeks) > 0;
+  if (left) {
     g_queue_push_tail (&self->left_to_seek, event);
+    self->n_left++;
+  }
   g_mutex_unlock (&self->flush_lock);
   return left;
 }
 
-/* A sink makes the pipeline take the lock of its state at once. @event: (transfer full) */
+/* A flush takes the locks of the streams, and a sink makes the pipeline take that of its state: who seeks may have them, and waits for this
+ * thread. As anywhere in GStreamer it does then by itself what comes of its seek. @event: (transfer full) */
 static void
-gst_mmap_src_change_rate (GstMmapSrc * self, GstEvent * event)
+gst_mmap_src_push_or_leave (GstMmapSrc * self, GstEvent * event)
 {
   GstElement *pipeline = gst_mmap_src_get_toplevel (self);
-  gboolean locked;
+  gboolean locked = FALSE;
 
-  while (!(locked = gst_mmap_src_lock_state (self, pipeline))
-      && !gst_mmap_src_leave_to_seek (self, event));
-  if (locked) {
-    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
-    GST_STATE_UNLOCK (pipeline);
+  while (!locked && !gst_mmap_src_leave_to_seek (self, event)) {
+    if (!gst_mmap_src_lock_states (self, pipeline, &locked)) {
+      gst_event_unref (event);
+      break;
+    }
+    if (locked)
+      push (self, event);
+    GST_STATE_UNLOCK (self);
+    if (locked)
+      GST_STATE_UNLOCK (pipeline);
   }
   gst_object_unref (pipeline);
 }
@@ -122,7 +139,7 @@ static void
 gst_mmap_src_flush_start (GstMmapSrc * self, guint64 link, GstEvent * event)
 {
   self->flushing_link = link;
-  gst_mmap_src_flush (self, event);
+  gst_mmap_src_push_or_leave (self, event);
 }
 
 /* The streaming thread starts again; then it drops what comes before the mark of this flush. @event: (transfer full) */
@@ -148,7 +165,7 @@ gst_mmap_src_flush_stop (GstMmapSrc * self, guint64 link, guint64 number,
   }
   self->flushing_link = 0;
   g_atomic_int_set (&self->flush_seqnum, gst_event_get_seqnum (event));
-  gst_mmap_src_flush (self, event);
+  gst_mmap_src_push_or_leave (self, event);
 }
 
 void
@@ -180,7 +197,7 @@ gst_mmap_src_message (guint64 link, GVariant * body, gpointer user_data)
   else if (type != GST_EVENT_INSTANT_RATE_CHANGE)
     gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
   else if (gst_mmap_src_hear_rate (self, link, again))
-    gst_mmap_src_change_rate (self, event);
+    gst_mmap_src_push_or_leave (self, event);
   else
     gst_event_unref (event);
 }
@@ -383,7 +400,7 @@ gst_mmap_src_is_before_flush (GstMmapSrc * self)
   return before;
 }
 
-/* The mark of a flush: what comes after it waits until the flush was heard of, or it would be flushed, too. */
+/* The mark of a flush: what comes after it waits until the flush was heard of, and does not wait for who seeks, or it would be flushed, too. */
 static GstFlowReturn
 gst_mmap_src_handle_flush (GstMmapSrc * self, guint64 number)
 {
@@ -395,9 +412,13 @@ gst_mmap_src_handle_flush (GstMmapSrc * self, guint64 number)
   self->have_segment = FALSE;
   self->discont = TRUE;
   g_mutex_lock (&self->flush_lock);
-  while (!self->unlocked && (self->flush_link != self->link
-          || self->flush_heard < number)
-      && g_cond_wait_until (&self->flush_cond, &self->flush_lock, deadline));
+  while (!self->unlocked) {
+    if (self->n_left > 0)
+      g_cond_wait (&self->flush_cond, &self->flush_lock);
+    else if ((self->flush_link == self->link && self->flush_heard >= number)
+        || !g_cond_wait_until (&self->flush_cond, &self->flush_lock, deadline))
+      break;
+  }
   flow = self->unlocked ? GST_FLOW_FLUSHING : GST_FLOW_OK;
   g_mutex_unlock (&self->flush_lock);
   return flow;
@@ -449,7 +470,7 @@ gst_mmap_src_handle_gst_event (GstMmapSrc * self, const MmapItem * item)
   flow = gst_mmap_src_ensure_stream_start (self);
   if (flow == GST_FLOW_OK && (!sticky
           || gst_mmap_src_can_tell_time (self, item))
-      && !gst_mmap_src_update_time (self, item))
+      && !gst_mmap_src_update_time (self, item, GST_CLOCK_TIME_NONE))
     flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   if (flow != GST_FLOW_OK) {
     gst_event_unref (event);

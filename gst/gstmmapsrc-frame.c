@@ -180,6 +180,22 @@ gst_mmap_src_note_missed (GstMmapSrc * self, const MmapItem * item)
   }
 }
 
+/* A sink that has the running times of a producer which doesn't wait, as they are, waits for those that passed while it was paused or not yet
+ * there; and as it waits, more frames are dropped. So it goes on for good. */
+static void
+gst_mmap_src_warn_of_missed (GstMmapSrc * self)
+{
+  if (self->is_live || self->told_of_missed)
+    return;
+  self->told_of_missed = TRUE;
+  GST_ELEMENT_WARNING (self, CORE, CLOCK,
+      ("Frames are missing: the producer doesn't wait, and this source isn't "
+          "live. After a pause its frames may come late for good. Set "
+          "is-live=true here, or leaky-type=none for mmapsink."),
+      ("%" G_GUINT64_FORMAT " frames were dropped for this consumer",
+          self->missed));
+}
+
 /* Downstream learns from @buffer how many frames are missing before it, the application from a message. */
 static void
 gst_mmap_src_tell_missed (GstMmapSrc * self, GstBuffer * buffer)
@@ -195,6 +211,7 @@ gst_mmap_src_tell_missed (GstMmapSrc * self, GstBuffer * buffer)
   if (meta)
     gst_structure_set (gst_custom_meta_get_structure (meta), "frames",
         G_TYPE_UINT64, self->missed, NULL);
+  gst_mmap_src_warn_of_missed (self);
   self->missed = 0;
   if (self->have_segment && segment->format == GST_FORMAT_TIME) {
     running_time = gst_segment_to_running_time (segment, GST_FORMAT_TIME, pts);
@@ -311,7 +328,9 @@ gst_mmap_src_handle_frame (GstMmapSrc * self, const MmapItem * item,
   gst_mmap_src_ensure_segment (self);
   gst_mmap_src_measure_transfer (self, item);
   flow = gst_mmap_src_ensure_stream_start (self);
-  if (flow == GST_FLOW_OK && !gst_mmap_src_update_time (self, item))
+  /* Of the frames that follow some may be shown before this one, but none is decoded before. */
+  if (flow == GST_FLOW_OK && !gst_mmap_src_update_time (self, item,
+          MIN (item->descriptor.pts, item->descriptor.dts)))
     flow = gst_mmap_src_flow_or_flushing (self, GST_FLOW_ERROR);
   if (flow != GST_FLOW_OK) {
     mmap_consumer_link_release (item->link, item->descriptor.id,

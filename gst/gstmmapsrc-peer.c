@@ -167,13 +167,23 @@ gst_mmap_src_connected (GstMmapSrc * self)
           self->alone_since, NULL));
 }
 
+void
+gst_mmap_src_look_for_producer (GstMmapSrc * self)
+{
+  g_autofree char *address = gst_mmap_src_dup_address (self);
+
+  self->linked = FALSE;
+  self->alone_since = gst_mmap_monotonic_now ();
+  GST_INFO_OBJECT (self, "waiting for a producer at %s",
+      address ? address : "the application's channel");
+}
+
 /* Applications hear of each end of a link. */
 static void
 gst_mmap_src_post_disconnected (GstMmapSrc * self, MmapError reason,
     GstMmapOnDisconnect action)
 {
-  self->linked = FALSE;
-  self->alone_since = gst_mmap_monotonic_now ();
+  gst_mmap_src_look_for_producer (self);
   gst_mmap_item_pool_forget_region (self->pool);
   g_clear_pointer (&self->dmabuf, gst_mmap_dmabuf_free);
   gst_clear_buffer (&self->next);

@@ -92,12 +92,14 @@ struct _GstMmapSrc
   gboolean linked;              /* mmap-connected was posted, and no mmap-disconnected since */
   GstMmapResume resume;
   gboolean discont;
+  gboolean told_of_missed;      /* since the start */
   guint64 missed;               /* frames that were dropped for this consumer since the last buffer */
   GstSegment segment;           /* the producer's; object lock where other threads look */
   GstSegment played;            /* what its sink makes of it; the same */
   gboolean as_played;           /* which of them was sent last; the same */
   gboolean have_segment;
   gboolean new_segment;
+  gboolean begun;               /* the last segment was pushed before a frame, or a frame came after it */
   GstClockTimeDiff shift;       /* that was applied to it; object lock where other threads look */
   guint32 segment_seqnum;
   guint32 eos_seqnum;
@@ -136,7 +138,8 @@ struct _GstMmapSrc
   guint64 rate_taken_link;      /* flush lock: whose are in the segment */
 
   gint n_seeks;                 /* atomic: threads that wait for the producer to seek; they end under the flush lock */
-  GQueue left_to_seek;          /* (element-type GstEvent) flush lock: see gst_mmap_src_leave_to_seek() */
+  GQueue left_to_seek;          /* (element-type GstEvent) flush lock: for them to push: see gst_mmap_src_push_or_leave() */
+  guint n_left;                 /* flush lock: of these, which were not pushed yet */
   gint stopping;                /* atomic */
   guint64 flushing_link;        /* the consumer's own thread: which has begun a flush that has not ended */
   GMutex wishes_lock;           /* from the question downstream until the answer is told */
@@ -158,6 +161,10 @@ void gst_mmap_src_message (guint64 link, GVariant * body, gpointer user_data);
 
 /* The streaming thread, which is to meet the next producer, would never start again. */
 void gst_mmap_src_closed (guint64 link, gpointer user_data);
+
+/* A flush or a change of the rate that the producer told of. On any thread; whatever locks of the pipeline it has, it can have the others. @event:
+ * (transfer full) */
+void gst_mmap_src_push_out_of_band (GstMmapSrc * self, GstEvent * event);
 
 void gst_mmap_src_substitute (GstMmapSrc * self, Substitute * substitute,
     GstEvent * ours);
@@ -211,6 +218,9 @@ GstFlowReturn gst_mmap_src_handle_frame (GstMmapSrc * self,
     const MmapItem * item, GstBuffer ** buffer);
 
 /* gstmmapsrc-peer.c */
+
+/* There is none, or no more: the log says where one is looked for. */
+void gst_mmap_src_look_for_producer (GstMmapSrc * self);
 
 /* A link is up. */
 void gst_mmap_src_connected (GstMmapSrc * self);
@@ -278,8 +288,10 @@ gboolean gst_mmap_src_can_tell_time (GstMmapSrc * self,
 /* How much later than the producer's pipeline rendered it, with the latency that it says, a frame arrives here: measured, not guessed. */
 void gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapItem * item);
 
-/* Before @item is handed on: pushes the segment, if it changes with it, and tells of the producer's latency. FALSE: it could not be pushed. */
-gboolean gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item);
+/* Before @item is handed on: pushes the segment, if it changes with it, and tells of the producer's latency. @position: of a frame, in the
+ * segment. FALSE: it could not be pushed. */
+gboolean gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item,
+    GstClockTime position);
 
 /* gstmmapsrc-upstream.c */
 

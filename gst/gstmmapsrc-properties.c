@@ -389,7 +389,8 @@ gst_mmap_src_install_properties (GObjectClass * klass)
    * GstMmapSrc:is-live:
    *
    * A live source produces only in PLAYING, and its frames have the running time of the instant that they had in the producer's
-   * pipeline. One that isn't live takes part in preroll, and hands out the producer's running times as they are.
+   * pipeline. One that isn't live takes part in preroll, and hands out the producer's running times as they are: for a producer that waits,
+   * as one of a file does. If frames are missing there is a warning: a sink waits for the running times of those.
    */
   properties[PROP_IS_LIVE] = g_param_spec_boolean ("is-live", "Is live",
       "Act as a live source: running times are the instants of the producer's "

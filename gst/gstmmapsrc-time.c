@@ -24,6 +24,10 @@
 /* A producer's latency is its own word: above this it is not believed, so that no sum of it goes round; chosen: a day. */
 #define LATENCY_MAX_NS (24 * 3600 * GST_SECOND)
 
+/* From which time on it matters that nothing came between the beginning of a segment and its first frame; chosen: longer than a stream takes to
+ * begin, and quickly made up for by who fills gaps. */
+#define LATE_NS (GST_SECOND)
+
 /* Of the age of a pipeline, and of what a clock is ahead: 73 years, so that no difference of two overflows. */
 #define MAX_ANCHOR_NS (G_MAXINT64 >> 2)
 
@@ -89,16 +93,48 @@ gst_mmap_src_get_shift (GstMmapSrc * self, const MmapItem * item)
 }
 
 /* The producer's segment, so that its running times are the same instants here. */
+static void
+gst_mmap_src_get_segment (GstMmapSrc * self, GstSegment * segment)
+{
+  gst_mmap_src_choose_segment (self, segment);
+  if (segment->format == GST_FORMAT_TIME && self->shift != 0)
+    gst_segment_offset_running_time (segment, GST_FORMAT_TIME, self->shift);
+}
+
+/* Who comes late, or back, would take the time since the segment's beginning for a gap to be filled, as videorate does: a day of frames at once.
+ * Running times and stream times are the same in a segment that begins at the frame. FALSE: it is not late. */
 static gboolean
-gst_mmap_src_push_segment (GstMmapSrc * self)
+gst_mmap_src_begin_segment (GstSegment * segment, GstClockTime position)
+{
+  guint64 running_time;
+  gint sign;
+
+  if (segment->format != GST_FORMAT_TIME || segment->rate < 0.0
+      || segment->applied_rate < 0.0 || !GST_CLOCK_TIME_IS_VALID (position)
+      || position < segment->start || position - segment->start < LATE_NS)
+    return FALSE;
+  sign = gst_segment_to_running_time_full (segment, GST_FORMAT_TIME, position,
+      &running_time);
+  if (sign == 0 || position > segment->stop)
+    return FALSE;
+  segment->time = gst_segment_to_stream_time (segment, GST_FORMAT_TIME,
+      position);
+  /* Below 0: it was made just before this pipeline began. */
+  if (sign > 0)
+    segment->base = running_time;
+  segment->offset =
+      sign > 0 ? 0 : segment->offset - (position - segment->start);
+  segment->start = position;
+  return TRUE;
+}
+
+static gboolean
+gst_mmap_src_push_segment (GstMmapSrc * self, const GstSegment * from)
 {
   GstBaseSrc *src = GST_BASE_SRC (self);
-  GstSegment segment;
+  GstSegment segment = *from;
   GstEvent *event;
 
-  gst_mmap_src_choose_segment (self, &segment);
-  if (segment.format == GST_FORMAT_TIME && self->shift != 0)
-    gst_segment_offset_running_time (&segment, GST_FORMAT_TIME, self->shift);
   GST_DEBUG_OBJECT (self, "shift %" GST_STIME_FORMAT ", %" GST_SEGMENT_FORMAT,
       GST_STIME_ARGS (self->shift), &segment);
   if (segment.format != src->segment.format) {
@@ -151,10 +187,13 @@ gst_mmap_src_measure_transfer (GstMmapSrc * self, const MmapItem * item)
 }
 
 gboolean
-gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item)
+gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item,
+    GstClockTime position)
 {
   GstClockTimeDiff shift = gst_mmap_src_get_shift (self, item);
   guint64 latency = MIN (item->descriptor.latency, LATENCY_MAX_NS);
+  gboolean changed, late;
+  GstSegment segment;
 
   /* Somebody has flushed downstream, which forgets the segment. */
   if (g_atomic_int_get (&self->flushed)) {
@@ -172,12 +211,20 @@ gst_mmap_src_update_time (GstMmapSrc * self, const MmapItem * item)
         gst_message_new_latency (GST_OBJECT (self)));
   }
 
-  if (!self->have_segment || (!self->new_segment
-          && ABS (shift - self->shift) < ANCHOR_TOLERANCE_NS))
+  changed = self->new_segment
+      || ABS (shift - self->shift) >= ANCHOR_TOLERANCE_NS;
+  if (!self->have_segment || (!changed && (self->begun
+              || !GST_CLOCK_TIME_IS_VALID (position))))
     return TRUE;
-  GST_OBJECT_LOCK (self);
-  self->shift = shift;
-  GST_OBJECT_UNLOCK (self);
-  self->new_segment = !gst_mmap_src_push_segment (self);
+  if (changed) {
+    GST_OBJECT_LOCK (self);
+    self->shift = shift;
+    GST_OBJECT_UNLOCK (self);
+  }
+  gst_mmap_src_get_segment (self, &segment);
+  late = self->is_live && gst_mmap_src_begin_segment (&segment, position);
+  if (changed || late)
+    self->new_segment = !gst_mmap_src_push_segment (self, &segment);
+  self->begun = GST_CLOCK_TIME_IS_VALID (position);
   return !self->new_segment;
 }

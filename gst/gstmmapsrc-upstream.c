@@ -115,23 +115,39 @@ gst_mmap_src_send_qos (GstMmapSrc * self, MmapConsumer * consumer,
   mmap_consumer_send_qos (consumer, &qos);
 }
 
-/* Pushes what came while this thread, which has the lock of the state, waited. */
+/* Pushes what came while this thread, which may have locks of the pipeline, waited. What comes meanwhile is left to it as well, so that it keeps
+ * its order. */
 static void
 gst_mmap_src_end_seek (GstMmapSrc * self)
 {
-  GQueue left = G_QUEUE_INIT;
   GstEvent *event;
 
   g_mutex_lock (&self->flush_lock);
+  while ((event = g_queue_pop_head (&self->left_to_seek))) {
+    g_mutex_unlock (&self->flush_lock);
+    gst_mmap_src_push_out_of_band (self, event);
+    g_mutex_lock (&self->flush_lock);
+    self->n_left--;
+    g_cond_broadcast (&self->flush_cond);
+  }
   g_atomic_int_add (&self->n_seeks, -1);
-  while ((event = g_queue_pop_head (&self->left_to_seek)))
-    g_queue_push_tail (&left, event);
   g_mutex_unlock (&self->flush_lock);
-  while ((event = g_queue_pop_head (&left)))
-    gst_pad_push_event (GST_BASE_SRC_PAD (self), event);
 }
 
-/* Without a flush a seek has to wait for the frames before it, which nobody takes as long as this pipeline doesn't play. */
+/* Whether this thread is the one that takes frames, as of an element downstream that seeks as it gets one. */
+static gboolean
+gst_mmap_src_is_streaming_thread (GstMmapSrc * self)
+{
+  GstPad *pad = GST_BASE_SRC_PAD (self);
+  gboolean is;
+
+  GST_OBJECT_LOCK (pad);
+  is = GST_PAD_TASK (pad) && GST_PAD_TASK (pad)->thread == g_thread_self ();
+  GST_OBJECT_UNLOCK (pad);
+  return is;
+}
+
+/* Without a flush a seek has to wait for the frames before it, which nobody takes as long as this pipeline doesn't play, or this thread waits. */
 static gboolean
 gst_mmap_src_seeks_later (GstMmapSrc * self, GstEvent * event)
 {
@@ -142,7 +158,8 @@ gst_mmap_src_seeks_later (GstMmapSrc * self, GstEvent * event)
   GST_OBJECT_LOCK (self);
   playing = GST_STATE (self) == GST_STATE_PLAYING;
   GST_OBJECT_UNLOCK (self);
-  return !playing && !(flags & GST_SEEK_FLAG_FLUSH)
+  return (!playing || gst_mmap_src_is_streaming_thread (self))
+      && !(flags & GST_SEEK_FLAG_FLUSH)
       && !(flags & GST_SEEK_FLAG_INSTANT_RATE_CHANGE);
 }
 

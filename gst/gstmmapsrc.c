@@ -194,10 +194,10 @@ gst_mmap_src_start (GstBaseSrc * src)
   GST_OBJECT_UNLOCK (self);
   self->pool = gst_mmap_item_pool_new ();
   self->told_no_dmabuf = FALSE;
+  self->told_of_missed = FALSE;
   gst_video_info_init (&self->info);
   self->is_live = gst_base_src_is_live (src);
-  self->alone_since = gst_mmap_monotonic_now ();
-  self->linked = FALSE;
+  gst_mmap_src_look_for_producer (self);
   gst_mmap_src_forget_resume (self);
   self->have_segment = FALSE;
   self->as_played = FALSE;
@@ -235,7 +235,10 @@ gst_mmap_src_stop (GstBaseSrc * src)
   mmap_item_clear (&self->kept);
   memset (&self->kept, 0, sizeof self->kept);
   mmap_consumer_free (consumer);
+  g_mutex_lock (&self->flush_lock);
+  self->n_left -= g_queue_get_length (&self->left_to_seek);
   g_queue_clear_full (&self->left_to_seek, (GDestroyNotify) gst_event_unref);
+  g_mutex_unlock (&self->flush_lock);
   gst_mmap_src_substitute (self, &self->stream_start_event, NULL);
   gst_mmap_src_substitute (self, &self->segment_event, NULL);
   gst_mmap_src_remove_no_caps_probe (self);

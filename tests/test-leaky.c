@@ -52,14 +52,14 @@ pass_gate (GstPad * pad, GstPadProbeInfo * info, gpointer data)
 }
 
 static Gated *
-gated_new (const char *path)
+gated_new (const char *path, gboolean is_live)
 {
   Gated *gated = g_new0 (Gated, 1);
   GstElement *out;
   GstPad *pad;
 
-  gated->pipe = pipe_new ("mmapsrc name=src socket-path=%s ! fakesink name=out "
-      "sync=false async=false", path);
+  gated->pipe = pipe_new ("mmapsrc name=src socket-path=%s is-live=%d ! "
+      "fakesink name=out sync=false async=false", path, is_live);
   gated->passed = g_array_new (FALSE, FALSE, sizeof (Passed));
   g_mutex_init (&gated->lock);
   g_cond_init (&gated->cond);
@@ -196,7 +196,7 @@ test_live (void)
   gst_element_set_bus (harness->sink, bus);
   gst_harness_set_live (harness->harness, TRUE);
   harness_start (harness, HARNESS_CAPS);
-  slow = gated_new (path);
+  slow = gated_new (path, TRUE);
   slow_bus = gst_element_get_bus (slow->pipe->pipeline);
   pipe_play (fast);
   harness_wait_clients (harness, 2);
@@ -263,7 +263,7 @@ test_not_live (void)
   Gated *slow;
 
   harness_start (harness, HARNESS_CAPS);
-  slow = gated_new (path);
+  slow = gated_new (path, TRUE);
   harness_wait_clients (harness, 1);
   thread = g_thread_new ("push", push_five, harness);
   gated_wait_held_up (slow);
@@ -296,7 +296,7 @@ test_key_unit (void)
   gst_util_set_object_arg (G_OBJECT (harness->sink), "leaky-type",
       "downstream");
   harness_start (harness, "video/x-h264");
-  slow = gated_new (path);
+  slow = gated_new (path, TRUE);
   harness_wait_clients (harness, 1);
   harness_try_push_frame (harness, 0, 0);
   gated_wait_held_up (slow);
@@ -370,11 +370,54 @@ test_many (void)
   pipe_free (producer);
 }
 
+/* Who takes the running times of a stream that doesn't wait, as they are, is warned, once. */
+static void
+test_live_for_not_live (void)
+{
+  g_autofree char *path = pipe_socket_path ();
+  Harness *harness = harness_new (path, "max-buffers", 3, NULL);
+  GError *error = NULL;
+  GstMessage *message;
+  Gated *slow;
+  GstBus *bus;
+  guint i, n = 0;
+
+  gst_harness_set_live (harness->harness, TRUE);
+  harness_start (harness, HARNESS_CAPS);
+  slow = gated_new (path, FALSE);
+  bus = gst_element_get_bus (slow->pipe->pipeline);
+  harness_wait_clients (harness, 1);
+  for (i = 0; i < 2; i++) {
+    guint end = n + 10;
+
+    harness_push_frame (harness, n++);
+    gated_wait_held_up (slow);
+    while (n < end)
+      harness_push_frame (harness, n++);
+    gated_set_open (slow, TRUE);
+    gated_wait_frame (slow, n - 1);
+    gated_set_open (slow, FALSE);
+  }
+  message = gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING);
+  g_assert_nonnull (message);
+  gst_message_parse_warning (message, &error, NULL);
+  g_assert_error (error, GST_CORE_ERROR, GST_CORE_ERROR_CLOCK);
+  g_assert_nonnull (strstr (error->message, "is-live=true"));
+  g_error_free (error);
+  gst_message_unref (message);
+  g_assert_null (gst_bus_pop_filtered (bus, GST_MESSAGE_WARNING));
+  g_assert_cmpuint (get_stat (pipe_get (slow->pipe, "src"), "missed"), >, 8);
+  gst_object_unref (bus);
+  gated_free (slow);
+  harness_free (harness);
+}
+
 static void
 add_tests (void)
 {
   leak_check_add_test ("/leaky/live", test_live);
   leak_check_add_test ("/leaky/not-live", test_not_live);
+  leak_check_add_test ("/leaky/live-for-not-live", test_live_for_not_live);
   leak_check_add_test ("/leaky/key-unit", test_key_unit);
   leak_check_add_test ("/leaky/many", test_many);
 }

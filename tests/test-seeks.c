@@ -23,19 +23,26 @@ typedef struct
   Traffic *before, *after;
 } Pair;
 
-/* A producer with @n frames, and a consumer that takes part in preroll, both PAUSED. */
+/* A producer with @n frames, and a consumer, which is PAUSED. */
 static void
-pair_init (Pair * pair, guint n, gboolean sync)
+pair_init_with (Pair * pair, guint n, gboolean sync, gboolean is_live)
 {
   pair->path = pipe_socket_path ();
   pair->producer = pipe_new (SOURCE "mmapsink name=sink sync=false "
       "socket-path=%s", n, pair->path);
-  pair->consumer = pipe_new ("mmapsrc name=src socket-path=%s is-live=false ! "
-      "fakesink name=out sync=%d", pair->path, sync);
+  pair->consumer = pipe_new ("mmapsrc name=src socket-path=%s is-live=%d ! "
+      "fakesink name=out sync=%d", pair->path, is_live, sync);
   pair->before = traffic_new (pipe_get (pair->producer, "sink"), "sink");
   pair->after = traffic_new (pipe_get (pair->consumer, "out"), "sink");
   pipe_play (pair->producer);
   pipe_set_state (pair->consumer, GST_STATE_PAUSED);
+}
+
+/* The consumer takes part in preroll. */
+static void
+pair_init (Pair * pair, guint n, gboolean sync)
+{
+  pair_init_with (pair, n, sync, FALSE);
 }
 
 static void
@@ -82,8 +89,9 @@ last_pts (Pair * pair)
   return pts;
 }
 
+/* Returns: (nullable) */
 static TrafficItem *
-item_after (Traffic * traffic, guint at, GstEventType type)
+find_item_after (Traffic * traffic, guint at, GstEventType type)
 {
   TrafficItem *found = NULL;
   guint i;
@@ -96,8 +104,33 @@ item_after (Traffic * traffic, guint at, GstEventType type)
       found = item;
   }
   g_mutex_unlock (&traffic->lock);
+  return found;
+}
+
+static TrafficItem *
+item_after (Traffic * traffic, guint at, GstEventType type)
+{
+  TrafficItem *found = find_item_after (traffic, at, type);
+
   g_assert_nonnull (found);
   return found;
+}
+
+/* The time of the first frame after the @n th segment, ns */
+static GstClockTime
+wait_first_pts (Traffic * traffic, guint n)
+{
+  gint64 deadline = g_get_monotonic_time () + PIPE_TIMEOUT / GST_USECOND;
+  TrafficItem *item;
+  guint at;
+
+  traffic_wait (traffic, GST_EVENT_SEGMENT, n);
+  at = traffic_find (traffic, GST_EVENT_SEGMENT, n);
+  while (!(item = find_item_after (traffic, at, GST_EVENT_UNKNOWN))) {
+    g_assert_cmpint (g_get_monotonic_time (), <, deadline);
+    g_usleep (1000);
+  }
+  return item->pts;
 }
 
 /* The new frame is shown in PAUSED. */
@@ -152,6 +185,72 @@ test_playing (void)
         ==, i * GST_SECOND);
   }
   pair_clear (&pair);
+}
+
+/* The flush of a live pipeline makes its sink ask for the lock of the pipeline's state, which who seeks has. */
+static void
+test_live (void)
+{
+  Pair pair;
+  guint i;
+
+  pair_init_with (&pair, 100000, TRUE, TRUE);
+  pipe_play (pair.consumer);
+  for (i = 1; i < 10; i++) {
+    pipe_wait_frames (pair.consumer, i * 3);
+    seek (&pair, 1.0, GST_SEEK_FLAG_FLUSH, i * GST_SECOND, -1);
+    g_assert_cmpuint (wait_first_pts (pair.after, i + 1), ==, i * GST_SECOND);
+  }
+  pair_clear (&pair);
+}
+
+typedef struct
+{
+  guint n_frames, n_seeks;
+  GstSeekFlags flags;
+} Seeker;
+
+/* At each fifth frame. Without a flush the streaming thread is waited for, which is this one. */
+static GstPadProbeReturn
+seek_from_streaming_thread (GstPad * pad, GstPadProbeInfo * info, gpointer data)
+{
+  Seeker *seeker = data;
+
+  if (++seeker->n_frames % 5 != 0 || seeker->n_frames > 5 * seeker->n_seeks)
+    return GST_PAD_PROBE_OK;
+  g_assert_true (gst_pad_push_event (pad, gst_event_new_seek (1.0,
+              GST_FORMAT_TIME, seeker->flags, GST_SEEK_TYPE_SET,
+              seeker->n_frames * GST_SECOND, GST_SEEK_TYPE_NONE, -1)));
+  return GST_PAD_PROBE_OK;
+}
+
+static void
+check_from_streaming_thread (Seeker seeker)
+{
+  GstPad *pad;
+  Pair pair;
+  guint i;
+
+  pair_init (&pair, 100000, FALSE);
+  pad = gst_element_get_static_pad (pipe_get (pair.consumer, "out"), "sink");
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER,
+      seek_from_streaming_thread, &seeker, NULL);
+  pipe_play (pair.consumer);
+  for (i = 1; i <= seeker.n_seeks; i++)
+    g_assert_cmpuint (wait_first_pts (pair.after, i + 1), ==,
+        i * 5 * GST_SECOND);
+  gst_object_unref (pad);
+  pair_clear (&pair);
+}
+
+/* The flush needs the lock of the stream, which who seeks has. */
+static void
+test_from_streaming_thread (void)
+{
+  check_from_streaming_thread ((Seeker) {
+      .n_seeks = 8,.flags = GST_SEEK_FLAG_FLUSH});
+  check_from_streaming_thread ((Seeker) {
+      .n_seeks = 1});
 }
 
 /* EOS has the sequence number of the seek, and a seek after it plays again. */
@@ -596,6 +695,9 @@ add_tests (void)
 {
   leak_check_add_test ("/seeks/paused", test_paused);
   leak_check_add_test ("/seeks/playing", test_playing);
+  leak_check_add_test ("/seeks/live", test_live);
+  leak_check_add_test ("/seeks/from-streaming-thread",
+      test_from_streaming_thread);
   leak_check_add_test ("/seeks/after-eos", test_after_eos);
   leak_check_add_test ("/seeks/segments", test_segments);
   leak_check_add_test ("/seeks/reverse", test_reverse);
