@@ -307,12 +307,12 @@ mmap_consumer_receive_for_peer (MmapConsumer * consumer, GSocket * peer)
   if (consumer->socket == peer && !consumer->failure) {
     if (!receive_locked (consumer, &error)) {
       consumer->failure = g_steal_pointer (&error);
-      /* The thread that calls next() sleeps on the socket: now it is readable for good, and next() looks. */
+      /* The thread that calls next() may sleep on the socket: now it is readable for good, and next() looks. */
       g_socket_shutdown (peer, TRUE, FALSE, NULL);
-      mmap_futex_wake_own (consumer->word);
     } else {
       open = !g_atomic_int_get (&consumer->hung_up);
     }
+    mmap_futex_wake_own (consumer->word);
   }
   g_mutex_unlock (&consumer->receive_lock);
   return open;

@@ -79,9 +79,10 @@ open_region (MmapConsumer * consumer, const MmapCapabilities * offer,
 
 /* Writes a token into the link, and what it is into the answer. */
 static gboolean
-make_answer (MmapConsumer * consumer, MmapLink * link,
+make_answer (MmapConsumer * consumer, MmapConsumerLink * opened,
     const MmapCapabilities * offer, MmapCapabilities * answer, GError ** error)
 {
+  guint8 *area = (guint8 *) opened->link->area;
   guint n_bytes = offer->token.n_bytes;
 
   mmap_capabilities_init (answer);
@@ -95,29 +96,23 @@ make_answer (MmapConsumer * consumer, MmapLink * link,
   g_mutex_lock (&consumer->lock);
   answer->media = g_strdup (consumer->media);
   /* In those that follow, before the link is up, the producer may not look any more. */
-  if (link->peer_fd >= 0)
+  if (!opened->answered)
     consumer->told_serial = consumer->media_serial;
   g_mutex_unlock (&consumer->lock);
-  mmap_token_write (&answer->token,
-      (guint8 *) link->area + answer->token_index);
+  opened->answered = TRUE;
+  mmap_token_write (&answer->token, area + answer->token_index);
   return TRUE;
 }
 
 static gboolean
-send_answer (MmapConsumer * consumer, MmapLink * link,
-    const MmapCapabilities * offer, GError ** error)
+send_answer (MmapConsumer * consumer, const MmapCapabilities * offer,
+    GError ** error)
 {
   g_auto (MmapCapabilities) answer = { 0 };
 
-  if (!make_answer (consumer, link, offer, &answer, error))
-    return FALSE;
-  /* The first answer also carries what wakes the producer. */
-  if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
-          mmap_capabilities_to_variant (&answer), &link->peer_fd,
-          link->peer_fd >= 0 ? 1 : 0, error))
-    return FALSE;
-  mmap_link_close_peer_fd (link);
-  return TRUE;
+  return make_answer (consumer, consumer->link, offer, &answer, error)
+      && mmap_message_send (consumer->socket, MMAP_MESSAGE_ANSWER,
+      mmap_capabilities_to_variant (&answer), NULL, 0, error);
 }
 
 /* It must be in the slot that was claimed: others are other consumers'. */
@@ -158,23 +153,11 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
     link = open_link_in_area (consumer, offer, error);
   else
     link = mmap_link_open (mmap_message_take_fd (message, first_fd),
-        mmap_message_take_fd (message, first_fd + 1), offer->session, error);
+        offer->session, error);
   if (!link)
     return FALSE;
-  if (mmap_link_is_polled (link)) {
-    consumer->nap_us = 0;
-    consumer->seen = mmap_load_acquire (consumer->word);
-  } else if (!mmap_sleeper_add_fd (&link->sleeper, consumer->cancel_fd,
-          SLEEP_CANCEL)
-      || !mmap_sleeper_add_fd (&link->sleeper,
-          g_socket_get_fd (consumer->socket), SLEEP_SOCKET)
-      || !mmap_sleeper_add_fd (&link->sleeper,
-          mmap_alarm_get_fd (consumer->alarm), SLEEP_ALARM)) {
-    g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
-        "epoll_ctl: %s", g_strerror (errno));
-    mmap_link_free (link);
-    return FALSE;
-  }
+  consumer->nap_us = 0;
+  consumer->seen = mmap_load_acquire (consumer->word);
   opened = g_new0 (MmapConsumerLink, 1);
   opened->ref_count = 1;
   g_mutex_init (&opened->lock);
@@ -216,7 +199,7 @@ take_offer (MmapConsumer * consumer, MmapMessage * message,
     return FALSE;
   }
   /* A file's descriptor comes along, too: by the time we look, another may lie at its path. */
-  n_fds = message->n_fds > (consumer->link ? 0 : 2) ? 1 : 0;
+  n_fds = message->n_fds > (consumer->link ? 0 : 1) ? 1 : 0;
   region = open_region (consumer, offer, message, n_fds, error);
   if (!region) {
     if (consumer->client && !consumer->channel)
@@ -254,7 +237,7 @@ mmap_consumer_handle_offer (MmapConsumer * consumer, MmapMessage * message,
 
   /* The answer is last: if the producer has gone, what it sent before can still be read. */
   return take_offer (consumer, message, &offer, error)
-      && send_answer (consumer, consumer->link->link, &offer, error);
+      && send_answer (consumer, &offer, error);
 }
 
 /* --- offers through another channel --- */
@@ -305,7 +288,7 @@ take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
   }
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
       "The offer's descriptors are wrong: expected the region's if it is a memfd, "
-      "the link's, one for wake-ups, and a socket (%s)",
+      "the link's, and a socket (%s)",
       cause ? cause->message : fd >=
       0 ? "the last is no Unix socket for packets" : "there are none");
   if (fd >= 0)
@@ -316,17 +299,13 @@ take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
 static gboolean
 send_carried_hello (MmapConsumer * consumer, GError ** error)
 {
-  MmapLink *link = consumer->link->link;
   GVariantBuilder body;
 
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&body, "{sv}", "protocol",
       g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
-  if (!mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
-          g_variant_builder_end (&body), &link->peer_fd, 1, error))
-    return FALSE;
-  mmap_link_close_peer_fd (link);
-  return TRUE;
+  return mmap_message_send (consumer->socket, MMAP_MESSAGE_HELLO,
+      g_variant_builder_end (&body), NULL, 0, error);
 }
 
 /* FALSE: now is no time for an offer. */
@@ -377,7 +356,7 @@ mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
   if (may_accept (consumer, n_fds, error)) {
     accepted = take_socket (consumer, &message, error)
         && take_offer (consumer, &message, &taken, error)
-        && make_answer (consumer, consumer->link->link, &taken, &made, error)
+        && make_answer (consumer, consumer->link, &taken, &made, error)
         && send_carried_hello (consumer, error);
     if (accepted)
       answer = carried_answer_to_variant (&made, offer);

@@ -27,13 +27,9 @@ struct _MmapConsumerLink
   GSocket *socket;              /* of a link that has been left: closed with the last reference */
   MmapAreaClient *client;       /* the same, in an area */
   guint64 qos_serial;
+  gboolean answered;            /* its first offer */
   MmapLink *link;
 };
-
-/* What ends a sleep besides the producer: tags for mmap_sleeper_add_fd(). */
-#define SLEEP_SOCKET 1u
-#define SLEEP_CANCEL 2u
-#define SLEEP_ALARM 4u
 
 /* Makes the pages of a region present. */
 typedef struct _MmapPopulator MmapPopulator;
@@ -112,6 +108,7 @@ struct _MmapConsumer
   gpointer user_data;
   GThread *thread;
   int service_fd;               /* eventfd: wakes it */
+  gint listens;                 /* atomic: it runs, so that what comes through the socket changes the word */
 
   /* under the lock where another thread may look */
   GMutex lock;
@@ -207,7 +204,8 @@ void mmap_consumer_get_clock_locked (MmapConsumer * consumer,
 /* Sleeps until the producer rings, or something else is to be seen to. */
 void mmap_consumer_wait_for_ring (MmapConsumer * consumer);
 
-/* The same of a producer on this kernel. Returns: whether there may be something in the socket */
+/* The same of a producer on this kernel, which rings the link's bell, while something else changes the word for what comes through the socket.
+ * Returns: whether there may be something there */
 gboolean mmap_consumer_wait_for_bell (MmapConsumer * consumer);
 
 /* consumer-secret.c */

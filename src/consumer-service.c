@@ -202,6 +202,7 @@ mmap_consumer_start (MmapConsumer * consumer,
   g_mutex_lock (&consumer->lock);
   consumer->thread = g_thread_try_new ("mmap-consumer", service_thread,
       consumer, &cause);
+  g_atomic_int_set (&consumer->listens, consumer->thread != NULL);
   g_mutex_unlock (&consumer->lock);
   if (cause)
     g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
@@ -216,6 +217,7 @@ mmap_consumer_stop (MmapConsumer * consumer)
 
   g_mutex_lock (&consumer->lock);
   consumer->stopped = TRUE;
+  g_atomic_int_set (&consumer->listens, FALSE);
   thread = g_steal_pointer (&consumer->thread);
   g_cond_broadcast (&consumer->cond);
   g_mutex_unlock (&consumer->lock);

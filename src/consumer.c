@@ -237,13 +237,6 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
   g_mutex_unlock (&consumer->lock);
 
   if (link) {
-    if (!mmap_link_is_polled (link->link)) {
-      mmap_sleeper_remove_fd (&link->link->sleeper, consumer->cancel_fd);
-      mmap_sleeper_remove_fd (&link->link->sleeper,
-          g_socket_get_fd (consumer->socket));
-      mmap_sleeper_remove_fd (&link->link->sleeper,
-          mmap_alarm_get_fd (consumer->alarm));
-    }
     g_mutex_lock (&link->lock);
     link->ended = !leave (consumer, link);
     wakeups = link->link->waker.wakeups;
@@ -534,29 +527,25 @@ has_news (gpointer data)
       || g_atomic_int_get (&consumer->cancelled);
 }
 
-/* What wakes us is the producer's: it may be awake for ever. After so many sleeps in turn that were no use we sleep without it, for so
- * long. Chosen: one who wakes us for frames that it then drops, one by one, notices a little; a millisecond costs no processor that could
- * be seen. */
+/* What wakes us is the producer's: it may be awake for ever. After so many sleeps in turn that were no use we sleep without it. Chosen: one who
+ * wakes us for frames that it then drops, one by one, notices a little. */
 #define MAX_VAIN_SLEEPS 16
-#define VAIN_SLEEP_US 1000
 
-static guint32
-sleep_or_wait (MmapConsumer * consumer)
+/* Returns: whether there may be something in the socket */
+static gboolean
+sleep_or_nap (MmapConsumer * consumer)
 {
-  if (mmap_link_is_polled (consumer->link->link)) {
-    if (consumer->link->link->bell.word && consumer->vain < MAX_VAIN_SLEEPS)
-      return mmap_consumer_wait_for_bell (consumer) ? SLEEP_SOCKET : 0;
-    if (consumer->link->link->doorbell && consumer->vain < MAX_VAIN_SLEEPS)
-      mmap_consumer_wait_for_ring (consumer);
-    else if (!mmap_consumer_nap (consumer, g_socket_get_fd (consumer->socket)))
-      return 0;
-    return SLEEP_SOCKET;
+  MmapLink *link = consumer->link->link;
+  gboolean heard = consumer->vain < MAX_VAIN_SLEEPS;
+
+  if (link->bell.word && heard && (consumer->client
+          || g_atomic_int_get (&consumer->listens)))
+    return mmap_consumer_wait_for_bell (consumer);
+  if (link->doorbell && heard) {
+    mmap_consumer_wait_for_ring (consumer);
+    return TRUE;
   }
-  if (consumer->vain++ < MAX_VAIN_SLEEPS)
-    return mmap_sleeper_sleep (&consumer->link->link->sleeper);
-  mmap_consumer_wait_for (consumer, g_socket_get_fd (consumer->socket),
-      VAIN_SLEEP_US);
-  return SLEEP_SOCKET;
+  return mmap_consumer_nap (consumer, g_socket_get_fd (consumer->socket));
 }
 
 /* Sleeps until there may be news. FALSE if the link has to end. */
@@ -565,18 +554,18 @@ link_sleep (MmapConsumer * consumer, MmapItem * item, gboolean * found,
     MmapNextResult * next, GError ** error)
 {
   MmapSleeper *sleeper = &consumer->link->link->sleeper;
-  guint32 tags = 0;
+  gboolean look = FALSE;
 
   mmap_link_prepare_sleep (consumer->link->link);
   /* Once more, now that the producer knows: who publishes after this wakes us. */
   *found = try_next (consumer, item, next, error);
   if (!*found) {
     mmap_add_relaxed (&consumer->stats.waits, 1);
-    tags = sleep_or_wait (consumer);
+    look = sleep_or_nap (consumer);
   }
-  mmap_sleeper_finish (sleeper, FALSE);
+  mmap_sleeper_finish (sleeper);
 
-  return !(tags & SLEEP_SOCKET) || mmap_consumer_receive (consumer, error);
+  return !look || mmap_consumer_receive (consumer, error);
 }
 
 static MmapNextResult

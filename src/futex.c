@@ -68,10 +68,13 @@ mmap_futex_wait (const MmapFutex * own, const MmapFutex * others, guint n,
   struct futex_waitv words[1 + MMAP_FUTEX_MAX] = {
     {own->seen, (guintptr) own->word, FUTEX_32 | FUTEX_PRIVATE_FLAG, 0}
   };
-  gint64 end = g_get_monotonic_time () + timeout_us;
-  struct timespec until = { end / G_USEC_PER_SEC, end % G_USEC_PER_SEC * 1000 };
+  struct timespec until;
   guint i;
 
+  clock_gettime (CLOCK_MONOTONIC, &until);
+  timeout_us += until.tv_nsec / 1000;
+  until.tv_sec += timeout_us / G_USEC_PER_SEC;
+  until.tv_nsec = timeout_us % G_USEC_PER_SEC * 1000;
   for (i = 0; i < n; i++)
     words[1 + i] = (struct futex_waitv) {
     others[i].seen, (guintptr) others[i].word, FUTEX_32, 0

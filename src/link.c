@@ -57,36 +57,7 @@ link_alloc (int fd)
   MmapLink *link = g_new0 (MmapLink, 1);
 
   link->fd = fd;
-  link->wake_fd = link->peer_fd = link->sleep_fd = -1;
   return link;
-}
-
-static gboolean
-link_init_wakeups (MmapLink * link, int wake_fd, guint32 * own_word,
-    guint32 * other_word, GError ** error)
-{
-  link->peer_fd = wake_fd < 0 ? -1 : mmap_wake_fd_watch (wake_fd);
-  if (link->peer_fd < 0)
-    return fail (error, "eventfd and epoll");
-  link->sleeper.word = own_word;
-  link->sleeper.fd = link->sleep_fd;
-  link->waker.word = other_word;
-  return TRUE;
-}
-
-gboolean
-mmap_link_take_sleep_fd (MmapLink * link, int fd, GError ** error)
-{
-  if (fd < 0 || !mmap_sleeper_check_fd (fd)) {
-    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-        "The link lacks descriptors: expected an epoll descriptor for wake-ups");
-    if (fd >= 0)
-      close (fd);
-    return FALSE;
-  }
-  link->sleep_fd = fd;
-  link->sleeper.fd = fd;
-  return TRUE;
 }
 
 static gboolean
@@ -115,45 +86,54 @@ link_write_header (MmapLinkArea * area, guint64 session, guint32 link_id)
   area->link_bytes = sizeof (MmapLinkArea);
 }
 
-MmapLink *
-mmap_link_new (guint64 session, guint32 link_id, int wake_fd, GError ** error)
+/* Both sides are on one kernel.
+ * @own_word, @bell: this side's
+ * @cpu: the sleeper's of the consumer, or the waker's of the producer: processors have the same numbers on one kernel alone */
+static void
+link_init_near (MmapLink * link, guint32 * own_word, guint32 * bell,
+    guint32 * peer_bell, guint32 ** cpu)
 {
-  MmapLink *link = link_alloc (-1);
-
-  if (!link_create_memory (link, error))
-    goto failed;
-  link_write_header (link->area, session, link_id);
-  link_init_rings (link);
-  link->waker.cpu = &link->area->consumer_cpu;
-  if (link_init_wakeups (link, wake_fd, &link->area->producer_sleep,
-          &link->area->consumer_sleep, error))
-    return link;
-
-failed:
-  mmap_link_free (link);
-  return NULL;
+  *cpu = &link->area->consumer_cpu;
+  link->peer_bell = peer_bell;
+  if (!mmap_futex_is_usable (bell))
+    return;
+  link->bell.word = bell;
+  link->sleeper.word = own_word;
 }
 
-/* Both sides do this, or neither does: each has told the other of its doorbell, and its kernel.
- * @cpu: the sleeper's of the consumer, or the waker's of the producer: processors have the same numbers on one kernel alone */
+MmapLink *
+mmap_link_new (guint64 session, guint32 link_id, GError ** error)
+{
+  MmapLink *link = link_alloc (-1);
+  MmapLinkArea *area;
+
+  if (!link_create_memory (link, error)) {
+    mmap_link_free (link);
+    return NULL;
+  }
+  area = link->area;
+  link_write_header (area, session, link_id);
+  link_init_rings (link);
+  link->waker.word = &area->consumer_sleep;
+  link_init_near (link, &area->producer_sleep, &area->producer_bell,
+      &area->consumer_bell, &link->waker.cpu);
+  return link;
+}
+
+/* Both sides do this, or neither does: each has told the other of its doorbell, and its kernel. */
 static void
 link_init_bells (MmapLink * link, guint32 * own_word, guint32 * bell,
     guint32 * peer_bell, const MmapAreaPeer * peer, guint32 ** cpu)
 {
-  gboolean near = mmap_area_peer_is_near (peer);
-
-  if (near)
-    *cpu = &link->area->consumer_cpu;
   if (link->memory->doorbell && peer->doorbell != MMAP_DOORBELL_NONE) {
     link->doorbell = link->memory->doorbell;
     link->peer_doorbell = peer->doorbell;
-  } else if (near && mmap_futex_is_usable (bell)) {
-    link->bell.word = bell;
-    link->peer_bell = peer_bell;
-  } else {
-    return;
+    link->sleeper.word = own_word;
+    if (mmap_area_peer_is_near (peer))
+      *cpu = &link->area->consumer_cpu;
+  } else if (mmap_area_peer_is_near (peer)) {
+    link_init_near (link, own_word, bell, peer_bell, cpu);
   }
-  link->sleeper.word = own_word;
 }
 
 MmapLink *
@@ -252,26 +232,26 @@ link_check_fd (const MmapLink * link, GError ** error)
   if (link->fd >= 0)
     return TRUE;
   g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
-      "The link lacks descriptors: expected its memory");
+      "The link's descriptor is missing: expected its memory");
   return FALSE;
 }
 
 MmapLink *
-mmap_link_open (int fd, int sleep_fd, guint64 session, GError ** error)
+mmap_link_open (int fd, guint64 session, GError ** error)
 {
   MmapLink *link = link_alloc (fd);
+  MmapLinkArea *area;
 
-  if (!mmap_link_take_sleep_fd (link, sleep_fd, error)
-      || !link_check_fd (link, error) || !link_check_memory (link, error)
+  if (!link_check_fd (link, error) || !link_check_memory (link, error)
       || !link_map (link, error)
-      || !link_check_header (link, session, error)
-      || !link_init_wakeups (link, link->wake_fd =
-          mmap_wake_fd_new (), &link->area->consumer_sleep,
-          &link->area->producer_sleep, error)) {
+      || !link_check_header (link, session, error)) {
     mmap_link_free (link);
     return NULL;
   }
-  link->sleeper.cpu = &link->area->consumer_cpu;
+  area = link->area;
+  link->waker.word = &area->producer_sleep;
+  link_init_near (link, &area->consumer_sleep, &area->consumer_bell,
+      &area->producer_bell, &link->sleeper.cpu);
   link_init_rings (link);
   return link;
 }
@@ -315,17 +295,12 @@ mmap_link_ring (MmapLink * link)
   return link->peer_bell != NULL;
 }
 
-void
+gboolean
 mmap_link_wake (MmapLink * link)
 {
-  if (!mmap_link_is_polled (link)) {
-    mmap_waker_wake (&link->waker, link->wake_fd);
-    return;
-  }
-  /* As in mmap_waker_wake(). */
+  /* What was published is visible before the word is looked at. Pairs with the fence in mmap_sleeper_prepare(). */
   mmap_fence_full ();
-  if (mmap_waker_is_due (&link->waker))
-    mmap_link_ring (link);
+  return mmap_waker_is_due (&link->waker) && mmap_link_ring (link);
 }
 
 void
@@ -350,19 +325,14 @@ mmap_link_was_rung (const MmapLink * link)
 void
 mmap_link_note_sleep (MmapLink * link, gboolean missed)
 {
-  link->late = missed ? link->late + 1 : 0;
+  link->late = missed && !mmap_link_was_rung (link) ? link->late + 1 : 0;
   if (link->late < MAX_LATE)
     return;
+  /* It says that it is awake, for good. */
+  if (link->sleeper.count & 1)
+    mmap_sleeper_finish (&link->sleeper);
   link->bell.word = NULL;
   link->sleeper.word = NULL;
-}
-
-void
-mmap_link_close_peer_fd (MmapLink * link)
-{
-  if (link->peer_fd >= 0)
-    close (link->peer_fd);
-  link->peer_fd = -1;
 }
 
 void
@@ -374,10 +344,5 @@ mmap_link_free (MmapLink * link)
     munmap (link->area, sizeof (MmapLinkArea));
   if (link->fd >= 0)
     close (link->fd);
-  if (link->wake_fd >= 0)
-    close (link->wake_fd);
-  if (link->sleep_fd >= 0)
-    close (link->sleep_fd);
-  mmap_link_close_peer_fd (link);
   g_free (link);
 }

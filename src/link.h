@@ -16,16 +16,13 @@ G_BEGIN_DECLS
 /**
  * MmapLink:
  * @fd: the memory's descriptor, owned
- * @wake_fd: consumer: eventfd that wakes the producer, owned; producer: -1, it has one for all its links
- * @peer_fd: epoll descriptor on it, to be sent to the other side; -1 once that was done; owned
- * @sleep_fd: epoll descriptor from the other side, through which it wakes this one; -1 until it has come; owned
  * @area: the mapping; both sides write, each its own lines
- * @memory: (nullable): the area of files that it lies in, which keeps it mapped; then there are no descriptors but those of this process,
- *     and the other side is looked at now and then instead of waking this one, unless both have doorbells, or are on one kernel
+ * @memory: (nullable): the area of files that it lies in, which keeps it mapped; then there is no descriptor
  * @doorbell: (nullable): this process's, of @memory, if the other side has one, too
  * @peer_doorbell: what rings the other side
- * @bell: both are on one kernel, and have no doorbells: what the other side changes to wake this one; its word is %NULL elsewhere
- * @peer_bell: (nullable): what this side changes to wake the other
+ * @bell: both are on one kernel, and have no doorbells: what the other side changes to wake this one; its word is %NULL where this side can't
+ *     wait for it, and looks at the rings now and then instead
+ * @peer_bell: (nullable): what this side changes to wake the other, if both are on one kernel
  * @late: sleeps in turn that ended without being woken, though there was something
  *
  * One side's view of a link. Not thread-safe by itself: see ring.h and wakeup.h.
@@ -33,9 +30,6 @@ G_BEGIN_DECLS
 typedef struct
 {
   int fd;
-  int wake_fd;
-  int peer_fd;
-  int sleep_fd;
   MmapLinkArea *area;
   MmapArea *memory;
   MmapDoorbell *doorbell;
@@ -51,18 +45,16 @@ typedef struct
   MmapWaker waker;
 } MmapLink;
 
-/* Producer: makes a link in a memfd, sealed against shrinking and growing, and what wakes the consumer.
- * @wake_fd: the producer's, from mmap_wake_fd_new()
+/* Producer: makes a link in a memfd, sealed against shrinking and growing.
  * Returns: (transfer full): or %NULL with MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
-MmapLink *mmap_link_new (guint64 session, guint32 link_id, int wake_fd,
-    GError ** error);
+MmapLink *mmap_link_new (guint64 session, guint32 link_id, GError ** error);
 
 /* Consumer: maps the link that a producer offers.
- * @fd, @sleep_fd: (transfer full): closed on failure, too
- * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (a descriptor is -1: it was not sent; or @sleep_fd is no epoll descriptor), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE, MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION,
- *     MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT, MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
-MmapLink *mmap_link_open (int fd, int sleep_fd, guint64 session,
-    GError ** error);
+ * @fd: (transfer full): closed on failure, too
+ * Returns: (transfer full): or %NULL with MMAP_ERROR_MESSAGE (@fd is -1: it was not sent), MMAP_ERROR_SEALS, MMAP_ERROR_SIZE,
+ *     MMAP_ERROR_NOT_A_REGION, MMAP_ERROR_VERSION, MMAP_ERROR_SESSION (the header names another than @session), MMAP_ERROR_LAYOUT,
+ *     MMAP_ERROR_NO_RESOURCES or MMAP_ERROR_FAILED */
+MmapLink *mmap_link_open (int fd, guint64 session, GError ** error);
 
 /* Producer: makes a link in a slot of its channel.
  * @peer: (nullable): what the consumer says of itself, if it has said that */
@@ -78,14 +70,13 @@ void mmap_link_meet (MmapLink * link, const MmapAreaPeer * peer);
 MmapLink *mmap_link_open_in_area (MmapArea * area, guint64 offset,
     guint64 session, const MmapAreaPeer * peer, GError ** error);
 
-/* Whether the other side sent nothing that wakes this one: it may ring its doorbell, or its bell. */
 static inline gboolean
-mmap_link_is_polled (const MmapLink * link)
+mmap_link_is_in_area (const MmapLink * link)
 {
   return link->memory != NULL;
 }
 
-/* Wakes the other side of a link in an area, as far as there is a way to. Returns: whether there was */
+/* Wakes the other side, as far as there is a way to. Returns: whether there was */
 gboolean mmap_link_ring (MmapLink * link);
 
 /* How long a sleep for a bell may last; who rings falsely, or not at all, gains nothing by it. Chosen: an idle link costs nothing that could be seen. */
@@ -98,19 +89,11 @@ void mmap_link_prepare_sleep (MmapLink * link);
 gboolean mmap_link_was_rung (const MmapLink * link);
 
 /* After a sleep for the bell: whether the other side wakes this one, as it should, shows. One that doesn't is looked at from then on.
- * @missed: the time has passed, and there was something */
+ * @missed: the time has passed, and there was something of which this side wasn't told */
 void mmap_link_note_sleep (MmapLink * link, gboolean missed);
 
-/* Wakes the other side, if it sleeps and wasn't woken yet. Call it after publishing. */
-void mmap_link_wake (MmapLink * link);
-
-/* Takes what the other side has sent to wake this one.
- * @fd: (transfer full)
- * FALSE with MMAP_ERROR_MESSAGE if it is -1 or no epoll descriptor. */
-gboolean mmap_link_take_sleep_fd (MmapLink * link, int fd, GError ** error);
-
-/* Closes the descriptor that was to be sent to the other side, and was. */
-void mmap_link_close_peer_fd (MmapLink * link);
+/* Wakes the other side, if it sleeps and wasn't woken yet. Call it after publishing. Returns: whether it did */
+gboolean mmap_link_wake (MmapLink * link);
 
 void mmap_link_free (MmapLink * link);
 

@@ -11,7 +11,7 @@
 
 G_BEGIN_DECLS
 
-#define MMAP_MESSAGE_MAX_FDS 4
+#define MMAP_MESSAGE_MAX_FDS 3
 
 /* docs/protocol.md draws the handshake. */
 typedef enum

@@ -327,7 +327,7 @@ mmap_producer_push_kept_locked (MmapProducerLink * link)
         || link->held >= MMAP_RELEASE_RING_SLOTS)
       return FALSE;
     /* Others can overwrite an area. */
-    if (mmap_link_is_polled (link->link))
+    if (mmap_link_is_in_area (link->link))
       kept_restore (kept);
     publication = event_describe_locked (producer, kept, &descriptor);
     mmap_producer_link_push_locked (link, &descriptor, publication, FALSE);

@@ -142,8 +142,7 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
   *n_fds = 0;
   *share_fd = -1;
   if (first) {
-    link->link = mmap_link_new (producer->session, link->id,
-        producer->consumers_fd, error);
+    link->link = mmap_link_new (producer->session, link->id, error);
     if (!link->link)
       return FALSE;
   }
@@ -164,7 +163,7 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
     offer->media = g_strdup (producer->media);
   link->offered_region_id = region->region_id;
 
-  if (mmap_link_is_polled (link->link)) {
+  if (mmap_link_is_in_area (link->link)) {
     mmap_region_restore (region);
     offer->link_offset = (guint8 *) link->link->area - producer->area->base;
     offer->boot_id = link->boot_id;
@@ -173,10 +172,8 @@ link_make_offer_locked (MmapProducerLink * link, MmapCapabilities * offer,
   *share_fd = mmap_region_dup_read_only (region);
   if (*share_fd >= 0 || !producer->file)
     fds[(*n_fds)++] = *share_fd >= 0 ? *share_fd : region->fd;
-  if (first) {
+  if (first)
     fds[(*n_fds)++] = link->link->fd;
-    fds[(*n_fds)++] = link->link->peer_fd;
-  }
   return TRUE;
 }
 
@@ -193,8 +190,6 @@ link_send_offer_locked (MmapProducerLink * link, GError ** error)
       mmap_capabilities_to_variant (&offer), fds, n, error);
   if (share_fd >= 0)
     close (share_fd);
-  if (sent)
-    mmap_link_close_peer_fd (link->link);
   return sent;
 }
 
@@ -233,12 +228,11 @@ link_answered_locked (MmapProducerLink * link, const char *media)
   }
 }
 
-/* Of an offer through another channel the answer and the hello, with what wakes us, may come in any order. */
+/* Of an offer through another channel the answer and the hello may come in any order. */
 static void
 link_settle_carried_locked (MmapProducerLink * link)
 {
-  if (link->verified && link->link->sleep_fd >= 0
-      && link->state == LINK_OFFERED)
+  if (link->verified && link->greeted && link->state == LINK_OFFERED)
     link_answered_locked (link, link->media);
 }
 
@@ -256,9 +250,7 @@ link_handle_hello (MmapProducerLink * link, MmapMessage * message,
     return FALSE;
   }
   if (link->carried) {
-    if (!mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message, 0),
-            error))
-      return FALSE;
+    link->greeted = TRUE;
     link_settle_carried_locked (link);
     return TRUE;
   }
@@ -374,10 +366,6 @@ link_handle_answer (MmapProducerLink * link, MmapMessage * message,
   }
   if (!link_take_answer_locked (link, message->body, &answer, &newest, error))
     return FALSE;
-  if (link->link->sleep_fd < 0 && !mmap_link_is_polled (link->link)
-      && !mmap_link_take_sleep_fd (link->link, mmap_message_take_fd (message,
-              0), error))
-    return FALSE;
   if (newest && link->state == LINK_OFFERED)
     link_answered_locked (link, answer.media);
   return TRUE;
@@ -392,7 +380,7 @@ link_handle_message (MmapProducerLink * link, MmapMessage * message,
   switch (message->kind) {
     case MMAP_MESSAGE_HELLO:
       if (link->state == LINK_GREETING || (link->carried
-              && link->state == LINK_OFFERED && link->link->sleep_fd < 0))
+              && link->state == LINK_OFFERED && !link->greeted))
         return link_handle_hello (link, message, error);
       break;
     case MMAP_MESSAGE_PROOF:
@@ -594,7 +582,6 @@ create_offer_locked (MmapProducer * producer, GSocket * socket,
     mmap_producer_link_end_locked (link, NULL);
     return FALSE;
   }
-  mmap_link_close_peer_fd (link->link);
   *variant = carried_offer_to_variant (link, &offer);
   return TRUE;
 }

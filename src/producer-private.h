@@ -151,6 +151,7 @@ typedef struct
   guint64 boot_id;              /* of such a link: that of both sides' kernel; 0: it isn't one, or unknown */
   guint area_slot;              /* of the area's server */
   gboolean carried;             /* its offer and answer go through somebody else's channel */
+  gboolean greeted;             /* carried: its HELLO has come through the socket */
   gboolean verified;            /* its answer was right */
   char *media;                  /* of that answer; nullable */
   MmapSecretExchange exchange;  /* what is to be proved */
@@ -189,7 +190,6 @@ struct _MmapProducer
   int wake_fd;                  /* eventfd: wakes the leader */
   gboolean by_words;            /* the leader waits for words */
   guint32 word;                 /* atomic: the same, if it waits for words */
-  int consumers_fd;             /* eventfd: wakes all consumers that sleep */
   gint near;                    /* atomic: whether one of those that were woken last slept on the processor of who woke them */
   gint64 near_us;               /* when a frame last woke one of these */
   gboolean closed;

@@ -322,7 +322,7 @@ mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
 {
   guint64 rest = links;
   MmapProducerLink *link;
-  gboolean due = FALSE, rung = FALSE, near = FALSE;
+  gboolean rung = FALSE, near = FALSE;
 
   /* What was published is visible before the sleep words are looked at. Pairs with the fence in mmap_sleeper_prepare(). */
   mmap_fence_full ();
@@ -330,17 +330,12 @@ mmap_producer_wake_locked (MmapProducer * producer, guint64 links)
     if (!mmap_waker_is_due (&link->link->waker))
       continue;
     near = near || mmap_waker_shares_cpu (&link->link->waker);
-    if (mmap_link_is_polled (link->link))
-      rung = mmap_link_ring (link->link) || rung;
-    else
-      due = TRUE;
+    rung = mmap_link_ring (link->link) || rung;
   }
-  if (due || rung) {
+  if (rung) {
     producer->stats.wakeups++;
     g_atomic_int_set (&producer->near, near);
   }
-  if (due)
-    mmap_wake_fd_signal (producer->consumers_fd);
   return near;
 }
 

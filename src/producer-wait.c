@@ -3,7 +3,7 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * Of all threads that wait, one leads: it polls what consumers wake, for all. The others follow, on a condition of this process. So
+ * Of all threads that wait, one leads: it waits for what consumers ring, for all. The others follow, on a condition of this process. So
  * no thread of ours is on the way of a frame.
  */
 #include "producer-private.h"
@@ -65,29 +65,48 @@ typedef struct
   MmapProducerLink *links[MMAP_MAX_LINKS];
   guint64 released[MMAP_MAX_LINKS];     /* heads of their release rings */
   guint n_links;
-  gboolean by_words;            /* all are on this kernel, and have no descriptors */
+  gboolean by_words;            /* some wake us by words, none by a doorbell */
 } Watch;
+
+/* What wakes us is the consumer's: it may be awake for ever. One that has ended so many sleeps in turn without giving anything back isn't
+ * listened to, but looked at each millisecond, until it does. Chosen: one who follows the rules gives back before it wakes us. */
+#define MAX_VAIN_SLEEPS 16
+
+static gboolean
+hears_bell (const MmapProducerLink * link)
+{
+  return link->link->bell.word && link->vain < MAX_VAIN_SLEEPS;
+}
+
+/* What rings is nobody's in particular. */
+static gboolean
+hears_doorbell (const MmapProducer * producer)
+{
+  return producer->area && producer->area->doorbell
+      && producer->doorbell_vain < MAX_VAIN_SLEEPS;
+}
 
 static void
 watch_begin_locked (Watch * watch, MmapProducer * producer)
 {
   guint64 rest = mmap_producer_get_holders_locked (producer);
+  gboolean belled = FALSE;
   MmapProducerLink *link;
 
   watch->producer = producer;
   watch->serial = producer->serial;
   watch->n_links = 0;
-  watch->by_words = TRUE;
+  watch->by_words = FALSE;
   while ((link = mmap_producer_next_holder_locked (producer, &rest))) {
     /* Who holds nothing can't release anything, whatever its ring says. */
     if (link->held == 0)
       continue;
-    if (!link->link->bell.word)
-      watch->by_words = FALSE;
+    watch->by_words = watch->by_words || hears_bell (link);
+    belled = belled || link->link->doorbell;
     watch->links[watch->n_links] = mmap_producer_link_ref (link);
     watch->released[watch->n_links++] = link->link->releases.seen;
   }
-  watch->by_words = watch->by_words && watch->n_links > 0;
+  watch->by_words = watch->by_words && !belled;
 }
 
 static void
@@ -132,13 +151,11 @@ watch_spin_locked (Watch * watch, gint64 deadline)
   return news;
 }
 
-/* What wakes us is the consumer's: it may be awake for ever. One that has ended so many sleeps in turn without giving anything back isn't
- * listened to, but looked at each millisecond, until it does. Chosen: one who follows the rules gives back before it wakes us. */
-#define MAX_VAIN_SLEEPS 16
-#define VAIN_SLEEP_US 1000
-
 /* A ring may be lost in a guest's device that is just being set up. */
 #define RING_WAIT_US 100000
+
+/* What is polled for, of this process's own: news from other threads, and the doorbell. */
+#define N_FDS 2
 
 static gint64
 shorten (gint64 timeout_us, gint64 limit_us)
@@ -146,39 +163,27 @@ shorten (gint64 timeout_us, gint64 limit_us)
   return timeout_us < 0 ? limit_us : MIN (timeout_us, limit_us);
 }
 
-/* What rings is nobody's in particular. */
-static gboolean
-hears_doorbell (const MmapProducer * producer)
-{
-  return producer->area && producer->area->doorbell
-      && producer->doorbell_vain < MAX_VAIN_SLEEPS;
-}
-
 /* Returns: how long the sleep may be, microseconds; -1: for ever */
 static gint64
-watch_prepare (Watch * watch, struct pollfd *fds, gint64 timeout_us)
+watch_prepare (Watch * watch, struct pollfd fds[N_FDS], gint64 timeout_us)
 {
   MmapProducer *producer = watch->producer;
   gboolean polled = FALSE, belled = hears_doorbell (producer);
   guint i;
 
   fds[0] = (struct pollfd) { producer->wake_fd, POLLIN, 0 };
+  fds[1] = (struct pollfd) { -1, POLLIN, 0 };
   for (i = 0; i < watch->n_links; i++) {
     MmapLink *link = watch->links[i]->link;
-    gboolean heard = watch->links[i]->vain < MAX_VAIN_SLEEPS;
 
     mmap_link_prepare_sleep (link);
-    fds[1 + i] = (struct pollfd) { heard ? link->sleep_fd : -1, POLLIN, 0 };
-    if (watch->by_words && heard)
+    if (watch->by_words && hears_bell (watch->links[i]))
       timeout_us = shorten (timeout_us, MMAP_BELL_WAIT_US);
-    else if (mmap_link_is_polled (link) && !(link->doorbell && belled))
+    else if (!(link->doorbell && belled))
       polled = TRUE;
-    else if (!heard)
-      timeout_us = shorten (timeout_us, VAIN_SLEEP_US);
   }
-  fds[1 + i] = (struct pollfd) { -1, POLLIN, 0 };
   if (belled) {
-    fds[1 + i].fd = mmap_doorbell_get_fd (producer->area->doorbell);
+    fds[1].fd = mmap_doorbell_get_fd (producer->area->doorbell);
     timeout_us = shorten (timeout_us, RING_WAIT_US);
   }
   if (!polled)
@@ -188,37 +193,29 @@ watch_prepare (Watch * watch, struct pollfd *fds, gint64 timeout_us)
   return shorten (timeout_us, producer->nap_us);
 }
 
-/* Whether a link's consumer has ended the sleep. */
-static gboolean
-watch_was_signalled (const Watch * watch, guint i, const struct pollfd *fds)
-{
-  return watch->by_words ? mmap_link_was_rung (watch->links[i]->link) :
-      fds[1 + i].revents & POLLIN;
-}
-
+/* @late: nothing has ended a sleep that was long enough for a bell */
 static void
-watch_finish (Watch * watch, const struct pollfd *fds, gboolean in_time)
+watch_finish (Watch * watch, const struct pollfd fds[N_FDS], gboolean late)
 {
   guint i;
 
-  if (fds[1 + watch->n_links].revents != 0
+  if (fds[1].revents != 0
       && mmap_doorbell_take (watch->producer->area->doorbell) > 0)
     watch->producer->doorbell_vain++;
   for (i = 0; i < watch->n_links; i++) {
     MmapProducerLink *link = watch->links[i];
-    gboolean signalled = watch_was_signalled (watch, i, fds);
+    gboolean rung = mmap_link_was_rung (link->link);
     gboolean released =
         mmap_load_relaxed (link->link->releases.head) != watch->released[i];
 
-    mmap_sleeper_finish (&link->link->sleeper, !watch->by_words && signalled);
-    if (watch->by_words && link->vain < MAX_VAIN_SLEEPS
-        && (!in_time || signalled))
-      mmap_link_note_sleep (link->link, released && !in_time);
+    mmap_sleeper_finish (&link->link->sleeper);
+    if (watch->by_words && hears_bell (link) && (late || rung))
+      mmap_link_note_sleep (link->link, released && late);
     if (released) {
       link->vain = 0;
       watch->producer->nap_us = 0;
       watch->producer->doorbell_vain = 0;
-    } else if (signalled) {
+    } else if (rung && link->vain < MAX_VAIN_SLEEPS) {
       link->vain++;
     }
   }
@@ -226,7 +223,8 @@ watch_finish (Watch * watch, const struct pollfd *fds, gboolean in_time)
 
 /* FALSE: all of the time has passed. Without the lock. */
 static gboolean
-watch_wait (Watch * watch, struct pollfd *fds, guint32 seen, gint64 timeout_us)
+watch_wait (Watch * watch, struct pollfd fds[N_FDS], guint32 seen,
+    gint64 timeout_us)
 {
   struct timespec timeout = { timeout_us / G_USEC_PER_SEC,
     timeout_us % G_USEC_PER_SEC * 1000
@@ -235,10 +233,9 @@ watch_wait (Watch * watch, struct pollfd *fds, guint32 seen, gint64 timeout_us)
   guint i, n = 0;
 
   if (!watch->by_words)
-    return ppoll (fds, 2 + watch->n_links, timeout_us < 0 ? NULL : &timeout,
-        NULL) != 0;
+    return ppoll (fds, N_FDS, timeout_us < 0 ? NULL : &timeout, NULL) != 0;
   for (i = 0; i < watch->n_links; i++)
-    if (watch->links[i]->vain < MAX_VAIN_SLEEPS)
+    if (hears_bell (watch->links[i]))
       bells[n++] = watch->links[i]->link->bell;
   return mmap_futex_wait (&own, bells, n, timeout_us);
 }
@@ -247,11 +244,11 @@ static void
 watch_sleep_locked (Watch * watch, gint64 deadline)
 {
   MmapProducer *producer = watch->producer;
-  struct pollfd fds[2 + MMAP_MAX_LINKS] = { 0 };
+  struct pollfd fds[N_FDS] = { 0 };
   guint64 value;
   gint64 timeout_us = watch_prepare (watch, fds, remaining_us (deadline));
   guint32 seen = mmap_load_relaxed (&producer->word);
-  gboolean in_time = TRUE;
+  gboolean late = FALSE;
 
   /* Once more, now that consumers know: who releases after this wakes us. */
   mmap_producer_collect_locked (producer);
@@ -260,12 +257,13 @@ watch_sleep_locked (Watch * watch, gint64 deadline)
     producer->asleep = TRUE;
     producer->by_words = watch->by_words;
     g_mutex_unlock (&producer->lock);
-    in_time = watch_wait (watch, fds, seen, timeout_us);
+    late = !watch_wait (watch, fds, seen, timeout_us)
+        && timeout_us >= MMAP_BELL_WAIT_US;
     g_mutex_lock (&producer->lock);
     producer->asleep = FALSE;
   }
 
-  watch_finish (watch, fds, in_time);
+  watch_finish (watch, fds, late);
   if (fds[0].revents & POLLIN)
     while (read (producer->wake_fd, &value, sizeof value) < 0
         && errno == EINTR);

@@ -38,9 +38,6 @@ open_descriptors (MmapProducer * producer)
   producer->wake_fd = mmap_wake_fd_new ();
   if (producer->wake_fd < 0)
     return FALSE;
-  producer->consumers_fd = mmap_wake_fd_new ();
-  if (producer->consumers_fd < 0)
-    return FALSE;
   producer->alarm = mmap_alarm_new ();
   if (!producer->alarm || !context_can_be_made ())
     return FALSE;
@@ -81,7 +78,7 @@ producer_new (MmapListener * listener, const MmapMode * mode,
   g_mutex_init (&producer->lock);
   mmap_spin_set_time (&producer->spin, MMAP_SPIN_ADAPTIVE);
   g_cond_init (&producer->cond);
-  producer->wake_fd = producer->consumers_fd = producer->remote_fd = -1;
+  producer->wake_fd = producer->remote_fd = -1;
   producer->poll_interval = MMAP_POLL_DEFAULT_NS;
   producer->listener = listener;
   producer->mode = *mode;
@@ -346,8 +343,6 @@ mmap_producer_unref (MmapProducer * producer)
   g_clear_pointer (&producer->alarm, mmap_alarm_unref);
   if (producer->wake_fd >= 0)
     close (producer->wake_fd);
-  if (producer->consumers_fd >= 0)
-    close (producer->consumers_fd);
   mmap_users_free (producer->allowed);
   mmap_secret_unref (producer->secret);
   g_free (producer->file);

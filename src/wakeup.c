@@ -1,13 +1,9 @@
-/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
+/* gst-mmap: wake-ups that are asked for through a shared word
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
  * A sleeper is used by the one thread that waits; a waker under the lock of the side that publishes or releases.
- *
- * The eventfd stays with the side that writes it. Were it shared, its flags were, too: who makes it blocking and full stops the
- * other side in write(2), under its lock. The other side gets an epoll descriptor that watches it, edge-triggered: it can
- * wait for the next write, and nothing else, and nothing need be read.
  */
 #include "wakeup.h"
 
@@ -47,14 +43,6 @@ mmap_wake_fd_signal (int wake_fd)
   while (write (wake_fd, &one, sizeof one) < 0 && errno == EINTR);
 }
 
-gboolean
-mmap_sleeper_check_fd (int fd)
-{
-  struct epoll_event event;
-
-  return epoll_wait (fd, &event, 1, 0) >= 0 || errno == EINTR;
-}
-
 gint64
 mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns)
 {
@@ -83,44 +71,13 @@ mmap_sleeper_prepare (MmapSleeper * sleeper)
   mmap_fence_full ();
 }
 
-gboolean
-mmap_sleeper_add_fd (const MmapSleeper * sleeper, int fd, guint32 tag)
-{
-  struct epoll_event event = {.events = EPOLLIN,.data = {.u32 = tag} };
-
-  return epoll_ctl (sleeper->fd, EPOLL_CTL_ADD, fd, &event) == 0;
-}
-
 void
-mmap_sleeper_remove_fd (const MmapSleeper * sleeper, int fd)
+mmap_sleeper_finish (MmapSleeper * sleeper)
 {
-  epoll_ctl (sleeper->fd, EPOLL_CTL_DEL, fd, NULL);
-}
-
-guint32
-mmap_sleeper_sleep (const MmapSleeper * sleeper)
-{
-  struct epoll_event events[4];
-  int i, n = epoll_wait (sleeper->fd, events, G_N_ELEMENTS (events), -1);
-  guint32 tags = 0;
-
-  for (i = 0; i < n; i++)
-    tags |= events[i].data.u32;
-  return tags;
-}
-
-void
-mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled)
-{
-  struct epoll_event event;
-
   if (!sleeper->word)
     return;
   sleeper->count++;
   mmap_store_relaxed (sleeper->word, sleeper->count);
-  /* Takes the edge. A wake-up that comes late ends the next sleep early. */
-  if (signalled)
-    while (epoll_wait (sleeper->fd, &event, 1, 0) < 0 && errno == EINTR);
 }
 
 gboolean
@@ -141,15 +98,4 @@ mmap_waker_shares_cpu (const MmapWaker * waker)
   guint32 cpu = waker->cpu ? mmap_load_relaxed (waker->cpu) : 0;
 
   return cpu != 0 && cpu == get_cpu ();
-}
-
-gboolean
-mmap_waker_wake (MmapWaker * waker, int wake_fd)
-{
-  /* What was published is visible before the word is looked at. Pairs with the fence in mmap_sleeper_prepare(). */
-  mmap_fence_full ();
-  if (!mmap_waker_is_due (waker))
-    return FALSE;
-  mmap_wake_fd_signal (wake_fd);
-  return TRUE;
 }

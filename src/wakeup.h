@@ -1,4 +1,4 @@
-/* gst-mmap: wake-ups through an eventfd, asked for through a shared word
+/* gst-mmap: wake-ups that are asked for through a shared word
  *
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
@@ -27,14 +27,12 @@ gint64 mmap_poll_get_nap (gint64 nap_us, gint64 interval_ns);
  * MmapSleeper:
  * @word: (nullable): %NULL: the other side doesn't wake this one. shared: written by this side; odd: asleep, or about to be
  * @cpu: (nullable): shared: written by this side: the processor on which it goes to sleep, counted from 1; for sides of one kernel
- * @fd: epoll descriptor, from the other side, that becomes readable when it wakes this one; not owned
  * @count: private copy of @word
  */
 typedef struct
 {
   guint32 *word;
   guint32 *cpu;
-  int fd;
   guint32 count;
 } MmapSleeper;
 
@@ -53,46 +51,28 @@ typedef struct
   guint64 wakeups;
 } MmapWaker;
 
-/* Returns: an eventfd, which the side that wakes keeps: all of its other sides may watch the same; -1 with errno set */
-int mmap_wake_fd_new (void);
-
-/* Returns: an epoll descriptor that watches @wake_fd, to be sent to the other side; -1 with errno set */
-int mmap_wake_fd_watch (int wake_fd);
-
-/* Wakes all who watch @wake_fd and sleep. */
-void mmap_wake_fd_signal (int wake_fd);
-
-/* TRUE if @fd, from the other side, is an epoll descriptor: no call on it blocks. */
-gboolean mmap_sleeper_check_fd (int fd);
-
-/* Says that this side is about to sleep. The caller looks at what it waits for once more after this, then polls fd. */
+/* Says that this side is about to sleep. The caller looks at what it waits for once more after this, then sleeps. */
 void mmap_sleeper_prepare (MmapSleeper * sleeper);
 
-/* Makes @fd, of this side's own, end the sleeps of mmap_sleeper_sleep(), too, while it is readable: it is registered with the other
- * side's epoll descriptor.
- * @tag: a bit, which mmap_sleeper_sleep() returns
- * FALSE with errno set. */
-gboolean mmap_sleeper_add_fd (const MmapSleeper * sleeper, int fd, guint32 tag);
+/* Says that this side is awake. */
+void mmap_sleeper_finish (MmapSleeper * sleeper);
 
-/* Before either of the two descriptors is closed. */
-void mmap_sleeper_remove_fd (const MmapSleeper * sleeper, int fd);
-
-/* Sleeps until the other side wakes this one, or a descriptor of its own is readable: one system call.
- * Returns: the tags of those that are. The other side can make up any: look whether there is something to do. */
-guint32 mmap_sleeper_sleep (const MmapSleeper * sleeper);
-
-/* Says that this side is awake. @signalled: poll(2) found fd readable; it is reset. FALSE after mmap_sleeper_sleep(). */
-void mmap_sleeper_finish (MmapSleeper * sleeper, gboolean signalled);
-
-/* Whether the other side sleeps and was not woken yet: then it is to be woken now, with one mmap_wake_fd_signal() for all who sleep.
- * Call it after publishing and mmap_fence_full(). */
+/* Whether the other side sleeps and was not woken yet: then it is to be woken now. Call it after publishing and mmap_fence_full(). */
 gboolean mmap_waker_is_due (MmapWaker * waker);
 
 /* Whether the other side fell asleep on the processor that this thread is on: then it can't run before this one lets go of it, unless the
  * kernel moves one of the two. Not a system call. */
 gboolean mmap_waker_shares_cpu (const MmapWaker * waker);
 
-/* All of that for one other side. Call it after publishing. TRUE if a system call was made. */
-gboolean mmap_waker_wake (MmapWaker * waker, int wake_fd);
+/* --- threads of one process --- */
+
+/* Returns: an eventfd; -1 with errno set */
+int mmap_wake_fd_new (void);
+
+/* Returns: an epoll descriptor that becomes readable with each signal of @wake_fd, once; -1 with errno set */
+int mmap_wake_fd_watch (int wake_fd);
+
+/* Makes @wake_fd readable. */
+void mmap_wake_fd_signal (int wake_fd);
 
 G_END_DECLS

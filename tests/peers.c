@@ -12,9 +12,8 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 void
@@ -40,15 +39,32 @@ find_tcp_port (void)
   return ntohs (in.sin_port);
 }
 
-int
-new_restless_fd (int *event_fd)
+static gpointer
+ring_on (gpointer data)
 {
-  struct epoll_event event = {.events = EPOLLIN };
-  int fd = epoll_create1 (EPOLL_CLOEXEC);
+  Restless *restless = data;
+  guint32 count = 0;
 
-  *event_fd = eventfd (1, EFD_CLOEXEC);
-  g_assert_cmpint (epoll_ctl (fd, EPOLL_CTL_ADD, *event_fd, &event), ==, 0);
-  return fd;
+  while (!g_atomic_int_get (&restless->stop)) {
+    mmap_futex_wake (restless->bell, &count);
+    sched_yield ();
+  }
+  return NULL;
+}
+
+void
+restless_start (Restless * restless, guint32 * bell)
+{
+  restless->bell = bell;
+  restless->stop = FALSE;
+  restless->thread = g_thread_new ("restless", ring_on, restless);
+}
+
+void
+restless_stop (Restless * restless)
+{
+  g_atomic_int_set (&restless->stop, TRUE);
+  g_thread_join (restless->thread);
 }
 
 MmapProducer *
@@ -437,7 +453,7 @@ raw_take_offer (RawConsumer * raw)
   g_assert_no_error (error);
   if (!raw->link) {
     raw->link = mmap_link_open (mmap_message_take_fd (&message, 1),
-        mmap_message_take_fd (&message, 2), raw->offer.session, &error);
+        raw->offer.session, &error);
     g_assert_no_error (error);
   }
   g_assert_true (mmap_token_check (&raw->offer.token,
@@ -464,14 +480,10 @@ raw_make_answer (RawConsumer * raw, MmapCapabilities * answer)
 void
 raw_send_answer (RawConsumer * raw, const MmapCapabilities * answer)
 {
-  /* The first one carries what wakes the producer. */
-  int fd = raw->link ? raw->link->peer_fd : -1;
   GError *error = NULL;
 
   mmap_message_send (raw->socket, MMAP_MESSAGE_ANSWER,
-      mmap_capabilities_to_variant (answer), &fd, fd >= 0 ? 1 : 0, &error);
-  if (raw->link)
-    mmap_link_close_peer_fd (raw->link);
+      mmap_capabilities_to_variant (answer), NULL, 0, &error);
   g_assert_no_error (error);
 }
 
@@ -525,18 +537,14 @@ void
 raw_producer_init (RawProducer * raw, const char *address)
 {
   GError *error = NULL;
-  int wake_fd;
 
   memset (raw, 0, sizeof (*raw));
   raw->listener = mmap_listener_new (address, &error);
   g_assert_no_error (error);
   raw->region = mmap_region_new_memfd (RAW_SIZE, RAW_SESSION, 1, &error);
   g_assert_no_error (error);
-  wake_fd = mmap_wake_fd_new ();
-  raw->link = mmap_link_new (RAW_SESSION, 1, wake_fd, &error);
+  raw->link = mmap_link_new (RAW_SESSION, 1, &error);
   g_assert_no_error (error);
-  /* The link closes it. */
-  raw->link->wake_fd = wake_fd;
   mmap_capabilities_init (&raw->offer);
   mmap_token_init_random (&raw->offer.token, 32, &error);
   g_assert_no_error (error);
@@ -582,7 +590,7 @@ raw_producer_send_fds (RawProducer * raw, GVariant * body, const int *fds,
 void
 raw_producer_send_offer (RawProducer * raw, GVariant * body)
 {
-  int fds[3] = { raw->region->fd, raw->link->fd, raw->link->peer_fd };
+  int fds[2] = { raw->region->fd, raw->link->fd };
 
   raw_producer_send_fds (raw, body, fds, G_N_ELEMENTS (fds));
 }
@@ -624,7 +632,7 @@ raw_producer_push (RawProducer * raw, MmapRing * ring,
     const MmapDescriptor * descriptor)
 {
   g_assert_cmpint (mmap_ring_push (ring, descriptor), ==, MMAP_RING_OK);
-  mmap_waker_wake (&raw->link->waker, raw->link->wake_fd);
+  mmap_link_wake (raw->link);
 }
 
 void

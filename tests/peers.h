@@ -20,9 +20,16 @@ void check_error (GError ** error, MmapError code, const char *reason);
 /* Returns: a TCP port of 127.0.0.1 that nobody listens at */
 guint16 find_tcp_port (void);
 
-/* Returns: (transfer full): an epoll descriptor that is always readable
- * @event_fd: (out) (transfer full): to be closed last */
-int new_restless_fd (int *event_fd);
+/* Rings a bell all the time, in a thread. */
+typedef struct
+{
+  guint32 *bell;
+  gint stop;
+  GThread *thread;
+} Restless;
+
+void restless_start (Restless * restless, guint32 * bell);
+void restless_stop (Restless * restless);
 
 /* --- A producer by its rules --- */
 

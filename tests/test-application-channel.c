@@ -83,7 +83,7 @@ carry (Pipe * sink, Pipe * src)
   g_autoptr (GstCaps) offer = create_offer (sink, fds), answer = NULL;
 
   g_assert_nonnull (offer);
-  g_assert_cmpint (g_unix_fd_list_get_length (fds), ==, 4);
+  g_assert_cmpint (g_unix_fd_list_get_length (fds), ==, 3);
   offer = through_string (offer);
   answer = accept_offer (src, offer, fds);
   g_assert_nonnull (answer);

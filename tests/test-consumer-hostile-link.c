@@ -241,7 +241,7 @@ check_index (gsize field, guint64 value)
   __atomic_store_n (word, value, __ATOMIC_RELEASE);
   /* Awake or not. */
   scene.raw.link->waker.woken = 0;
-  mmap_waker_wake (&scene.raw.link->waker, scene.raw.link->wake_fd);
+  mmap_link_wake (scene.raw.link);
   hostile_end (&scene, MMAP_ERROR_RING, "impossible indices");
 }
 
@@ -385,21 +385,24 @@ push_later (gpointer data)
 static void
 test_restless (void)
 {
+  static const MmapConsumerCallbacks callbacks = { NULL };
   MmapConsumerStats stats;
   GError *error = NULL;
   MmapConsumer *consumer;
+  Restless restless;
   RawProducer raw;
   GThread *thread;
   MmapItem item;
   gint64 began;
-  int event_fd;
   guint i;
 
   raw_producer_init (&raw, address);
-  mmap_link_close_peer_fd (raw.link);
-  raw.link->peer_fd = new_restless_fd (&event_fd);
   consumer = mmap_consumer_new (address, &error);
   g_assert_no_error (error);
+  /* Otherwise nobody would tell it of messages, and it would not wait for a bell. */
+  mmap_consumer_start (consumer, &callbacks, NULL, &error);
+  g_assert_no_error (error);
+  restless_start (&restless, raw.link->peer_bell);
   thread = g_thread_new ("producer", bring_up, &raw);
   next_item (consumer, &item, MMAP_NEXT_CONNECTED);
   g_thread_join (thread);
@@ -417,9 +420,9 @@ test_restless (void)
     release_item (&item);
     g_thread_join (thread);
   }
+  restless_stop (&restless);
   mmap_consumer_free (consumer);
   raw_producer_clear (&raw);
-  close (event_fd);
 }
 
 /* No hostile one: the frame that the consumer looks at is taken back, and a later one takes its slot, but an older one than the event is still

@@ -362,7 +362,7 @@ test_nothing_after_closed (void)
   send_event (&scene, "a");
   scene_wait_blocked (&scene);
   scene.raw.link->area->frame_head = 10000;
-  mmap_wake_fd_signal (scene.raw.link->wake_fd);
+  mmap_link_ring (scene.raw.link);
   for (i = 0; i < 10; i++)
     if (!mmap_message_send (scene.raw.socket, MMAP_MESSAGE_EVENT,
             raw_body ("text", "b"), NULL, 0, NULL))

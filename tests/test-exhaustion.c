@@ -88,11 +88,9 @@ test_connects_later (void)
 {
   static const Fault no_socket = { CALL_SOCKET, EMFILE };
   static const Fault no_link = { CALL_MEMFD_CREATE, EMFILE };
-  static const Fault no_wake_up = { CALL_EPOLL_CREATE, EMFILE };
 
   run_in_child (check_connects_later, &no_socket);
   run_in_child (check_connects_later, &no_link);
-  run_in_child (check_connects_later, &no_wake_up);
 }
 
 /* --- the limit of descriptors --- */

@@ -195,7 +195,7 @@ test_carried (void)
   g_assert_null (mmap_producer_dup_address (producer));
   reader_start (&reader, MMAP_ADDRESS_NONE, FALSE);
   make_offer (producer, &offer);
-  g_assert_cmpuint (offer.n_fds, ==, 4);
+  g_assert_cmpuint (offer.n_fds, ==, 3);
   g_assert_true (g_variant_lookup (offer.caps, "link-id", "u", &link_id));
   g_assert_cmpuint (link_id, ==, 1);
   take_answer (producer, take_offer (reader.consumer, &offer));
@@ -226,11 +226,11 @@ check_file (gboolean by_path)
   set_region (producer, MIB);
   reader_start (&reader, MMAP_ADDRESS_NONE, FALSE);
   make_offer (producer, &offer);
-  g_assert_cmpuint (offer.n_fds, ==, 4);
+  g_assert_cmpuint (offer.n_fds, ==, 3);
   if (by_path) {
     close (offer.fds[0]);
-    memmove (offer.fds, offer.fds + 1, 3 * sizeof *offer.fds);
-    offer.n_fds = 3;
+    memmove (offer.fds, offer.fds + 1, 2 * sizeof *offer.fds);
+    offer.n_fds = 2;
   }
   take_answer (producer, take_offer (reader.consumer, &offer));
   publish_and_wait (producer, &reader, 1, 10);
@@ -276,15 +276,14 @@ raw_open (RawConsumer * raw, Offer * offer)
   GError *error = NULL;
 
   memset (raw, 0, sizeof *raw);
-  g_assert_cmpuint (offer->n_fds, ==, 4);
+  g_assert_cmpuint (offer->n_fds, ==, 3);
   mmap_capabilities_init_variant (&raw->offer, offer->caps, &error);
   g_assert_no_error (error);
   raw->region = mmap_region_open_fd (offer->fds[0], raw->offer.size, &error);
   g_assert_no_error (error);
-  raw->link = mmap_link_open (offer->fds[1], offer->fds[2], raw->offer.session,
-      &error);
+  raw->link = mmap_link_open (offer->fds[1], raw->offer.session, &error);
   g_assert_no_error (error);
-  raw->socket = g_socket_new_from_fd (offer->fds[3], &error);
+  raw->socket = g_socket_new_from_fd (offer->fds[2], &error);
   g_assert_no_error (error);
   g_socket_set_blocking (raw->socket, FALSE);
   offer->n_fds = 0;
@@ -307,7 +306,7 @@ raw_answer (RawConsumer * raw, guint32 link_id, gboolean right)
 }
 
 static void
-raw_hello (RawConsumer * raw, guint n_fds)
+raw_hello (RawConsumer * raw)
 {
   GVariantBuilder body;
   GError *error = NULL;
@@ -316,7 +315,7 @@ raw_hello (RawConsumer * raw, guint n_fds)
   g_variant_builder_add (&body, "{sv}", "protocol",
       g_variant_new_uint32 (MMAP_PROTOCOL_VERSION));
   mmap_message_send (raw->socket, MMAP_MESSAGE_HELLO,
-      g_variant_builder_end (&body), &raw->link->peer_fd, n_fds, &error);
+      g_variant_builder_end (&body), NULL, 0, &error);
   g_assert_no_error (error);
 }
 
@@ -342,7 +341,7 @@ expect_nothing_yet (RawConsumer * raw)
   check_error (&error, MMAP_ERROR_NOT_FOUND, "");
 }
 
-/* The hello with what wakes the producer, and the answer, take different ways. */
+/* The hello and the answer take different ways. */
 static void
 test_orders (void)
 {
@@ -356,7 +355,7 @@ test_orders (void)
     make_offer (producer, &offer);
     raw_open (&raw, &offer);
     if (hello_first)
-      raw_hello (&raw, 1);
+      raw_hello (&raw);
     else
       take_answer (producer, raw_answer (&raw, 1 + hello_first, TRUE));
     expect_nothing_yet (&raw);
@@ -367,7 +366,7 @@ test_orders (void)
     if (hello_first)
       take_answer (producer, raw_answer (&raw, 1 + hello_first, TRUE));
     else
-      raw_hello (&raw, 1);
+      raw_hello (&raw);
     expect_accept (&raw);
     wait_for_links (producer, 1);
     raw_clear (&raw);
@@ -382,14 +381,8 @@ typedef void (*Misdeed) (RawConsumer * raw);
 static void
 say_hello_twice (RawConsumer * raw)
 {
-  raw_hello (raw, 1);
-  raw_hello (raw, 1);
-}
-
-static void
-say_hello_without_descriptor (RawConsumer * raw)
-{
-  raw_hello (raw, 0);
+  raw_hello (raw);
+  raw_hello (raw);
 }
 
 /* As if it had been offered through the socket. */
@@ -429,7 +422,6 @@ static void
 test_misdeeds (void)
 {
   check_misdeed (say_hello_twice, "out of turn");
-  check_misdeed (say_hello_without_descriptor, "descriptor");
   check_misdeed (answer_through_socket, "before it was offered");
 }
 
@@ -445,7 +437,7 @@ test_wrong_token (void)
 
   make_offer (producer, &offer);
   raw_open (&raw, &offer);
-  raw_hello (&raw, 1);
+  raw_hello (&raw);
   refuse_answer (producer, raw_answer (&raw, 1, FALSE), MMAP_ERROR_TOKEN,
       "other memory");
   wait_for_failures (producer, MMAP_ERROR_TOKEN, 1);
@@ -503,7 +495,7 @@ test_wrong_fields (void)
 
   make_offer (producer, &offer);
   raw_open (&raw, &offer);
-  raw_hello (&raw, 1);
+  raw_hello (&raw);
   for (i = 0; i < G_N_ELEMENTS (bad); i++) {
     GVariant *value = bad[i].value ? g_variant_new_parsed (bad[i].value) : NULL;
 
@@ -760,7 +752,7 @@ test_lack_of_descriptors (void)
     wait_for_descriptors (open);
     check_all_free (producer);
   }
-  g_assert_cmpuint (failed, >, 6);
+  g_assert_cmpuint (failed, >, 4);
   g_assert_cmpuint (failed, <, 12);
   end_producer (producer);
 }
@@ -769,29 +761,19 @@ static void
 test_lack_of_descriptors_for_consumer (void)
 {
   MmapProducer *producer = make_producer (MMAP_ADDRESS_NONE, MIB);
+  GVariant *answer;
   Reader reader;
-  guint n;
+  Offer offer;
+  rlim_t before;
 
+  /* It needs none but those of the offer. */
   reader_start (&reader, MMAP_ADDRESS_NONE, FALSE);
-  /* Two are needed for wake-ups. */
-  for (n = 0; n < 2; n++) {
-    GError *error = NULL;
-    guint open = count_descriptors ();
-    rlim_t before;
-    Offer offer;
-
-    make_offer (producer, &offer);
-    before = limit_descriptors (n);
-    g_assert_null (mmap_consumer_accept_offer (reader.consumer, offer.caps,
-            offer.fds, offer.n_fds, &error));
-    restore_limit (before);
-    g_assert_true (error->domain == MMAP_ERROR);
-    g_clear_error (&error);
-    offer.n_fds = 0;
-    drop_offer (&offer);
-    wait_for_descriptors (open);
-  }
-  check_next_offer (producer, &reader);
+  make_offer (producer, &offer);
+  before = limit_descriptors (0);
+  answer = take_offer (reader.consumer, &offer);
+  restore_limit (before);
+  take_answer (producer, answer);
+  publish_and_wait (producer, &reader, 1, 10);
   reader_stop (&reader);
   end_producer (producer);
 }
@@ -909,16 +891,13 @@ static const struct
   {1, make_pipe, MMAP_ERROR_SEALS, "sealed"},
   {1, make_unsealed, MMAP_ERROR_SEALS, "sealed"},
   {1, make_nothing, MMAP_ERROR_MESSAGE, "memory"},
-  {2, make_pipe, MMAP_ERROR_MESSAGE, "epoll"},
-  {2, make_stream_socket, MMAP_ERROR_MESSAGE, "epoll"},
-  {2, make_nothing, MMAP_ERROR_MESSAGE, "epoll"},
-  {3, make_pipe, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
-  {3, make_file, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
-  {3, make_stream_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
-  {3, make_datagram_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
-  {3, make_inet_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
-  {3, make_unconnected_socket, MMAP_ERROR_CLOSED, "can't be reached"},
-  {3, make_nothing, MMAP_ERROR_MESSAGE, "none"},
+  {2, make_pipe, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
+  {2, make_file, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
+  {2, make_stream_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
+  {2, make_datagram_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
+  {2, make_inet_socket, MMAP_ERROR_MESSAGE, "no Unix socket for packets"},
+  {2, make_unconnected_socket, MMAP_ERROR_CLOSED, "can't be reached"},
+  {2, make_nothing, MMAP_ERROR_MESSAGE, "none"},
 };
 
 static void
@@ -959,9 +938,9 @@ check_number (MmapProducer * producer, MmapConsumer * consumer, guint n,
 
   make_offer (producer, &offer);
   for (i = 0; i < n; i++)
-    fds[i] = i < 4 ? offer.fds[i] : fcntl (offer.fds[i % 4], F_DUPFD_CLOEXEC,
+    fds[i] = i < 3 ? offer.fds[i] : fcntl (offer.fds[i % 3], F_DUPFD_CLOEXEC,
         0);
-  for (; i < 4; i++)
+  for (; i < 3; i++)
     close (offer.fds[i]);
   g_assert_null (mmap_consumer_accept_offer (consumer, offer.caps, fds, n,
           &error));
@@ -981,9 +960,8 @@ test_number_of_descriptors (void)
   check_number (producer, reader.consumer, 0, MMAP_ERROR_MESSAGE, "none");
   check_number (producer, reader.consumer, 1, MMAP_ERROR_MESSAGE, no_socket);
   check_number (producer, reader.consumer, 2, MMAP_ERROR_MESSAGE, no_socket);
-  check_number (producer, reader.consumer, 3, MMAP_ERROR_MESSAGE, no_socket);
-  check_number (producer, reader.consumer, 5, MMAP_ERROR_MESSAGE, "at most 4");
-  check_number (producer, reader.consumer, 20, MMAP_ERROR_MESSAGE, "at most 4");
+  check_number (producer, reader.consumer, 4, MMAP_ERROR_MESSAGE, "at most 3");
+  check_number (producer, reader.consumer, 20, MMAP_ERROR_MESSAGE, "at most 3");
   check_next_offer (producer, &reader);
   reader_stop (&reader);
   end_producer (producer);
@@ -1285,7 +1263,7 @@ check_timeout (gboolean hello, gboolean answer)
   raw_open (&raw, &offer);
   late = raw_answer (&raw, 1, TRUE);
   if (hello)
-    raw_hello (&raw, 1);
+    raw_hello (&raw);
   if (answer)
     take_answer (producer, g_variant_ref (late));
   raw_expect_refusal (&raw, MMAP_ERROR_TIMEOUT, "30000 ms");

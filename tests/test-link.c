@@ -25,12 +25,9 @@ static MmapLink *
 make_link (void)
 {
   GError *error = NULL;
-  int wake_fd = mmap_wake_fd_new ();
-  MmapLink *link = mmap_link_new (SESSION, 7, wake_fd, &error);
+  MmapLink *link = mmap_link_new (SESSION, 7, &error);
 
   g_assert_no_error (error);
-  /* The link closes it, as a consumer's does. */
-  link->wake_fd = wake_fd;
   return link;
 }
 
@@ -46,8 +43,7 @@ copy_fd (int fd)
 static MmapLink *
 open_link (const MmapLink * link, guint64 session, GError ** error)
 {
-  return mmap_link_open (copy_fd (link->fd), copy_fd (link->peer_fd), session,
-      error);
+  return mmap_link_open (copy_fd (link->fd), session, error);
 }
 
 static void
@@ -84,9 +80,9 @@ test_both_sides (void)
   g_assert_cmpuint (released, ==, 99);
 
   mmap_sleeper_prepare (&consumer->sleeper);
-  g_assert_true (mmap_waker_wake (&producer->waker, producer->wake_fd));
+  g_assert_true (mmap_link_wake (producer));
   mmap_sleeper_prepare (&producer->sleeper);
-  g_assert_true (mmap_waker_wake (&consumer->waker, consumer->wake_fd));
+  g_assert_true (mmap_link_wake (consumer));
 
   g_assert_cmpint (ftruncate (consumer->fd, 4096), ==, -1);
   g_assert_cmpint (ftruncate (consumer->fd, 1 << 20), ==, -1);
@@ -138,12 +134,9 @@ test_header (void)
 static void
 check_memory (int fd, MmapError code, const char *reason)
 {
-  MmapLink *link = make_link ();
   GError *error = NULL;
 
-  check_refused (mmap_link_open (fd, copy_fd (link->peer_fd), SESSION,
-          &error), &error, code, reason);
-  mmap_link_free (link);
+  check_refused (mmap_link_open (fd, SESSION, &error), &error, code, reason);
 }
 
 static int
@@ -181,19 +174,14 @@ test_memory (void)
   close (ends[1]);
 }
 
-/* Descriptors that were not sent. */
+/* The descriptor was not sent. */
 static void
 test_missing (void)
 {
-  MmapLink *link = make_link ();
   GError *error = NULL;
-  guint mask;
 
-  for (mask = 1; mask < 4; mask++)
-    check_refused (mmap_link_open (mask & 1 ? -1 : copy_fd (link->fd),
-            mask & 2 ? -1 : copy_fd (link->peer_fd), SESSION, &error),
-        &error, MMAP_ERROR_MESSAGE, "descriptors");
-  mmap_link_free (link);
+  check_refused (mmap_link_open (-1, SESSION, &error), &error,
+      MMAP_ERROR_MESSAGE, "descriptor");
 }
 
 static void
@@ -202,7 +190,7 @@ no_room (gconstpointer data)
   GError *error = NULL;
 
   fail_system_call (SYS_fallocate, 0, 0, ENOSPC);
-  check_refused (mmap_link_new (1, 1, -1, &error), &error,
+  check_refused (mmap_link_new (1, 1, &error), &error,
       MMAP_ERROR_NO_RESOURCES, g_strerror (ENOSPC));
 }
 
@@ -213,7 +201,7 @@ no_descriptors (gconstpointer data)
   struct rlimit limit, before;
   GError *error = NULL;
   MmapLink *link;
-  int more, next, wake_fd = mmap_wake_fd_new ();
+  int more, next;
 
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &before), ==, 0);
   for (more = 0;; more++) {
@@ -222,16 +210,15 @@ no_descriptors (gconstpointer data)
     limit = before;
     limit.rlim_cur = next + more;
     g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
-    link = mmap_link_new (1, 1, wake_fd, &error);
+    link = mmap_link_new (1, 1, &error);
     g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &before), ==, 0);
     if (link)
       break;
     check_refused (link, &error, MMAP_ERROR_NO_RESOURCES, g_strerror (EMFILE));
     g_assert_cmpint (fcntl (next, F_GETFD), ==, -1);
   }
-  g_assert_cmpint (more, ==, 2);
+  g_assert_cmpint (more, ==, 1);
   mmap_link_free (link);
-  close (wake_fd);
 }
 
 static void

@@ -11,9 +11,11 @@
 #include "producer-private.h"
 
 #include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB (G_GUINT64_CONSTANT (1) << 20)
@@ -382,23 +384,17 @@ test_restless (void)
 {
   MmapProducer *producer = make_producer (address, MIB);
   MmapCancel cancel = { FALSE };
-  MmapCapabilities answer;
   MmapProducerStats stats;
   MmapDescriptor frame;
   gint64 began, ended;
+  Restless restless;
   guint64 serial;
   RawConsumer raw;
-  int event_fd;
 
-  raw_connect (&raw, address);
-  raw_send_hello (&raw, MMAP_PROTOCOL_VERSION);
-  raw_take_offer (&raw);
-  mmap_link_close_peer_fd (raw.link);
-  raw.link->peer_fd = new_restless_fd (&event_fd);
-  raw_make_answer (&raw, &answer);
-  raw_send_answer (&raw, &answer);
+  raw_bring_up (&raw, address);
   wait_for_links (producer, 1);
   publish_frame (producer, 1, 1024);
+  restless_start (&restless, raw.link->peer_bell);
 
   began = g_get_monotonic_time ();
   do {
@@ -416,8 +412,8 @@ test_restless (void)
   g_assert_cmpint (mmap_ring_push (&raw.link->releases, &frame.id), ==,
       MMAP_RING_OK);
   wait_for_held (producer, 0);
+  restless_stop (&restless);
   raw_clear (&raw);
-  close (event_fd);
   end_producer (producer);
 }
 
@@ -809,36 +805,42 @@ test_insomniac (void)
   end_producer (scene.producer);
 }
 
-/* Does what it can to the descriptor that wakes it: makes it blocking, reads, writes, watches other things with it, closes it. Says
- * all the time that it sleeps. */
+static gint stop_requeue;
+
+/* Moves all who wait for the words of its link to another that nobody changes, over and over, and says all the time that it sleeps: it has no others'
+ * words, and the producer's own isn't shared. */
+static gpointer
+requeue (gpointer data)
+{
+  RawConsumer *raw = data;
+  MmapLinkArea *area = raw->link->area;
+
+  while (!g_atomic_int_get (&stop_requeue)) {
+    syscall (SYS_futex, &area->producer_bell, FUTEX_REQUEUE, 0, G_MAXINT,
+        (guint32 *) area->token_area, 0);
+    syscall (SYS_futex, &area->consumer_bell, FUTEX_REQUEUE, 0, G_MAXINT,
+        (guint32 *) area->token_area, 0);
+    sched_yield ();
+  }
+  return NULL;
+}
+
 static void
 test_blocks_wakeups (void)
 {
-  struct epoll_event event = {.events = EPOLLIN };
-  guint64 full = G_MAXUINT64 - 1;
+  GThread *thread;
   Scene scene;
   guint i;
-  int fd;
 
   scene_begin_up (&scene);
-  fd = scene.bad.link->sleep_fd;
-  g_assert_cmpint (fcntl (fd, F_SETFL, 0), ==, 0);
-  g_assert_cmpint (write (fd, &full, sizeof full), <, 0);
-  g_assert_cmpint (read (fd, &full, sizeof full), <, 0);
-  g_assert_cmpint (epoll_ctl (fd, EPOLL_CTL_ADD, scene.bad.link->wake_fd,
-          &event), ==, 0);
-  /* Its own eventfd: full, and blocking. The producer watches it, and never reads it. */
-  g_assert_cmpint (fcntl (scene.bad.link->wake_fd, F_SETFL, 0), ==, 0);
-  g_assert_cmpint (write (scene.bad.link->wake_fd, &full, sizeof full), ==,
-      sizeof full);
+  g_atomic_int_set (&stop_requeue, FALSE);
+  thread = g_thread_new ("requeue", requeue, &scene.bad);
   for (i = 0; i < 200; i++) {
-    if (i == 170) {
-      close (fd);
-      scene.bad.link->sleep_fd = -1;
-    }
     scene.bad.link->area->consumer_sleep = 2 * i + 1;
     scene_publish (&scene, 1);
   }
+  g_atomic_int_set (&stop_requeue, TRUE);
+  g_thread_join (thread);
   raw_clear (&scene.bad);
   wait_for_links (scene.producer, 1);
   scene_publish (&scene, 10);

@@ -146,7 +146,7 @@ enum
 static void
 sleep_somewhere (RawConsumer * raw, guint place)
 {
-  mmap_sleeper_prepare (&raw->link->sleeper);
+  mmap_link_prepare_sleep (raw->link);
   if (place != HERE)
     raw->link->area->consumer_cpu = place == UNSAID ? 0 : G_MAXUINT32;
 }
@@ -183,18 +183,18 @@ test_announce (void)
   sleep_somewhere (&raw, ELSEWHERE);
   mmap_producer_announce (producer);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
-  g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
+  g_assert_true (mmap_link_was_rung (raw.link));
   mmap_producer_announce (producer);
   publish_frame (producer, 2, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
-  mmap_sleeper_finish (sleeper, FALSE);
+  mmap_sleeper_finish (sleeper);
 
   /* It looked, there was nothing, it sleeps again. */
   sleep_somewhere (&raw, ELSEWHERE);
   publish_frame (producer, 3, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 2);
-  g_assert_cmpuint (mmap_sleeper_sleep (sleeper), ==, 0);
-  mmap_sleeper_finish (sleeper, FALSE);
+  g_assert_true (mmap_link_was_rung (raw.link));
+  mmap_sleeper_finish (sleeper);
   raw_clear (&raw);
   end_producer (producer);
 }
@@ -212,7 +212,7 @@ stay_on_processor (cpu_set_t * before)
 }
 
 /* Who fell asleep on the producer's processor would run instead of it, and find nothing: from the first time on that it is seen there, only the frame
- * wakes it. Where one of several is there, none is woken early, as all are by one call. Who doesn't say where it sleeps is. */
+ * wakes it. Where one of several is there, none is woken early, Who doesn't say where it sleeps is. */
 static void
 test_announce_on_one_processor (void)
 {
@@ -251,8 +251,8 @@ test_announce_on_one_processor (void)
     publish_frame (producer, i + 1, 4096);
     n += !early;
     g_assert_cmpuint (get_wakeups (producer), ==, n);
-    mmap_sleeper_finish (&raws[0].link->sleeper, TRUE);
-    mmap_sleeper_finish (&raws[1].link->sleeper, TRUE);
+    mmap_sleeper_finish (&raws[0].link->sleeper);
+    mmap_sleeper_finish (&raws[1].link->sleeper);
   }
   g_assert_cmpint (sched_setaffinity (0, sizeof before, &before), ==, 0);
   for (i = 0; i < G_N_ELEMENTS (raws); i++)
@@ -268,7 +268,7 @@ publish_to_sleeper (MmapProducer * producer, RawConsumer * raw, guint place,
   n_yields = 0;
   sleep_somewhere (raw, place);
   publish_frame (producer, number, 4096);
-  mmap_sleeper_finish (&raw->link->sleeper, TRUE);
+  mmap_sleeper_finish (&raw->link->sleeper);
   return n_yields;
 }
 
@@ -299,9 +299,9 @@ test_yields_to_its_processor (void)
   end_producer (producer);
 }
 
-/* However many sleep, one system call wakes them, and only them. */
+/* However many sleep, a frame wakes them, and only them. */
 static void
-test_wakes_all_at_once (void)
+test_wakes_all (void)
 {
   MmapProducer *producer = make_producer (address, MIB);
   RawConsumer raws[3] = { {NULL} };
@@ -311,12 +311,12 @@ test_wakes_all_at_once (void)
     raw_bring_up (&raws[i], address);
   wait_for_links (producer, G_N_ELEMENTS (raws));
   for (i = 0; i < 2; i++)
-    mmap_sleeper_prepare (&raws[i].link->sleeper);
+    mmap_link_prepare_sleep (raws[i].link);
   publish_frame (producer, 1, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
   for (i = 0; i < 2; i++) {
-    mmap_sleeper_sleep (&raws[i].link->sleeper);
-    mmap_sleeper_finish (&raws[i].link->sleeper, FALSE);
+    g_assert_true (mmap_link_was_rung (raws[i].link));
+    mmap_sleeper_finish (&raws[i].link->sleeper);
   }
   publish_frame (producer, 2, 4096);
   g_assert_cmpuint (get_wakeups (producer), ==, 1);
@@ -1344,7 +1344,7 @@ main (int argc, char **argv)
       test_announce_on_one_processor);
   leak_check_add_test ("/producer/yields-to-its-processor",
       test_yields_to_its_processor);
-  leak_check_add_test ("/producer/wakes-all-at-once", test_wakes_all_at_once);
+  leak_check_add_test ("/producer/wakes-all-at-once", test_wakes_all);
   leak_check_add_test ("/producer/order", test_order);
   leak_check_add_test ("/producer/late-joiner", test_late_joiner);
   leak_check_add_test ("/producer/release", test_release);

@@ -8,98 +8,133 @@
 #include "leak-check.h"
 #include "link.h"
 
-#include <poll.h>
-#include <unistd.h>
+#include <fcntl.h>
 
 #define N_ROUNDS 20000
 
-static MmapLink *
-make_link (void)
+typedef struct
+{
+  MmapLink *producer;
+  MmapLink *consumer;
+} Sides;
+
+static void
+sides_init (Sides * sides)
 {
   GError *error = NULL;
-  int wake_fd = mmap_wake_fd_new ();
-  MmapLink *link = mmap_link_new (1, 1, wake_fd, &error);
 
+  sides->producer = mmap_link_new (1, 1, &error);
   g_assert_no_error (error);
-  /* The link closes it, as a consumer's does. */
-  link->wake_fd = wake_fd;
-  return link;
+  sides->consumer = mmap_link_open (fcntl (sides->producer->fd,
+          F_DUPFD_CLOEXEC, 0), 1, &error);
+  g_assert_no_error (error);
+  g_assert_nonnull (sides->consumer->bell.word);
 }
 
-/* The consumer's view of the same memory. */
 static void
-make_consumers_side (const MmapLink * link, MmapSleeper * sleeper)
+sides_clear (Sides * sides)
 {
-  *sleeper = (MmapSleeper) {
-  .word = &link->area->consumer_sleep,.fd = link->peer_fd};
-}
-
-static gboolean
-is_signalled (const MmapSleeper * sleeper)
-{
-  struct pollfd fd = { sleeper->fd, POLLIN, 0 };
-
-  return poll (&fd, 1, 0) == 1;
+  mmap_link_free (sides->producer);
+  mmap_link_free (sides->consumer);
 }
 
 static void
 test_once_per_sleep (void)
 {
-  MmapLink *link = make_link ();
-  MmapSleeper sleeper;
+  MmapLink *producer, *consumer;
+  Sides sides;
   guint i;
 
-  make_consumers_side (link, &sleeper);
+  sides_init (&sides);
+  producer = sides.producer;
+  consumer = sides.consumer;
   /* Who is awake isn't woken. */
   for (i = 0; i < 10; i++)
-    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
-  g_assert_cmpuint (link->waker.wakeups, ==, 0);
-  g_assert_false (is_signalled (&sleeper));
+    g_assert_false (mmap_link_wake (producer));
+  g_assert_cmpuint (producer->waker.wakeups, ==, 0);
+  g_assert_cmpuint (producer->area->consumer_bell, ==, 0);
 
   for (i = 1; i <= 100; i++) {
-    mmap_sleeper_prepare (&sleeper);
-    g_assert_cmpuint (link->area->consumer_sleep % 2, ==, 1);
-    g_assert_true (mmap_waker_wake (&link->waker, link->wake_fd));
-    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
-    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
-    g_assert_cmpuint (link->waker.wakeups, ==, i);
-    g_assert_true (is_signalled (&sleeper));
-    mmap_sleeper_finish (&sleeper, TRUE);
-    g_assert_cmpuint (link->area->consumer_sleep % 2, ==, 0);
-    g_assert_false (is_signalled (&sleeper));
-    g_assert_false (mmap_waker_wake (&link->waker, link->wake_fd));
+    mmap_link_prepare_sleep (consumer);
+    g_assert_cmpuint (producer->area->consumer_sleep % 2, ==, 1);
+    g_assert_false (mmap_link_was_rung (consumer));
+    g_assert_true (mmap_link_wake (producer));
+    g_assert_false (mmap_link_wake (producer));
+    g_assert_false (mmap_link_wake (producer));
+    g_assert_cmpuint (producer->waker.wakeups, ==, i);
+    g_assert_cmpuint (producer->area->consumer_bell, ==, i);
+    g_assert_true (mmap_link_was_rung (consumer));
+    mmap_sleeper_finish (&consumer->sleeper);
+    g_assert_cmpuint (producer->area->consumer_sleep % 2, ==, 0);
+    g_assert_false (mmap_link_wake (producer));
   }
-  mmap_link_free (link);
+  sides_clear (&sides);
 }
 
-/* It did not sleep after all, and the wake-up came: the next sleep ends early, and that is all. */
+#define LONG_US (60 * G_USEC_PER_SEC)
+
+static gboolean
+wait_for_bell (const MmapLink * link, gint64 timeout_us)
+{
+  guint32 word = 0;
+  MmapFutex own = { &word, 0 };
+
+  return mmap_futex_wait (&own, &link->bell, 1, timeout_us);
+}
+
+/* It did not sleep after all, and the wake-up came: the next sleep knows nothing of it. */
 static void
 test_late (void)
 {
-  MmapLink *link = make_link ();
-  MmapSleeper sleeper;
+  MmapLink *consumer;
+  Sides sides;
 
-  make_consumers_side (link, &sleeper);
-  mmap_sleeper_prepare (&sleeper);
-  g_assert_true (mmap_waker_wake (&link->waker, link->wake_fd));
-  mmap_sleeper_finish (&sleeper, FALSE);
-  mmap_sleeper_prepare (&sleeper);
-  g_assert_true (is_signalled (&sleeper));
-  mmap_sleeper_finish (&sleeper, TRUE);
-  g_assert_false (is_signalled (&sleeper));
-  /* Nothing to reset: that doesn't wait. */
-  mmap_sleeper_prepare (&sleeper);
-  mmap_sleeper_finish (&sleeper, TRUE);
-  mmap_link_free (link);
+  sides_init (&sides);
+  consumer = sides.consumer;
+  mmap_link_prepare_sleep (consumer);
+  g_assert_true (mmap_link_wake (sides.producer));
+  g_assert_true (wait_for_bell (consumer, LONG_US));
+  mmap_sleeper_finish (&consumer->sleeper);
+  mmap_link_prepare_sleep (consumer);
+  g_assert_false (wait_for_bell (consumer, 1));
+  mmap_sleeper_finish (&consumer->sleeper);
+  sides_clear (&sides);
+}
+
+/* Who isn't rung, though there was something, looks by itself from the second time on; a stopped process was rung. */
+static void
+test_not_rung (void)
+{
+  MmapLink *consumer;
+  Sides sides;
+  guint i;
+
+  sides_init (&sides);
+  consumer = sides.consumer;
+  for (i = 0; i < 3; i++) {
+    mmap_link_prepare_sleep (consumer);
+    mmap_link_wake (sides.producer);
+    mmap_link_note_sleep (consumer, TRUE);
+    mmap_sleeper_finish (&consumer->sleeper);
+  }
+  g_assert_nonnull (consumer->bell.word);
+  for (i = 0; i < 2; i++) {
+    g_assert_nonnull (consumer->bell.word);
+    mmap_link_prepare_sleep (consumer);
+    mmap_link_note_sleep (consumer, TRUE);
+    mmap_sleeper_finish (&consumer->sleeper);
+  }
+  g_assert_null (consumer->bell.word);
+  mmap_link_prepare_sleep (consumer);
+  g_assert_false (mmap_link_wake (sides.producer));
+  sides_clear (&sides);
 }
 
 typedef struct
 {
   guint64 *ball;                /* whose turn: even: the first's */
   guint64 mine;
-  MmapSleeper sleeper;
-  MmapWaker waker;
-  int wake_fd;
+  MmapLink *link;
   guint64 sleeps;
 } Player;
 
@@ -113,17 +148,15 @@ play (gpointer data)
     guint64 turn = 2 * i + player->mine;
 
     while (__atomic_load_n (player->ball, __ATOMIC_ACQUIRE) != turn) {
-      struct pollfd fd = { player->sleeper.fd, POLLIN, 0 };
-
-      mmap_sleeper_prepare (&player->sleeper);
+      mmap_link_prepare_sleep (player->link);
       if (__atomic_load_n (player->ball, __ATOMIC_ACQUIRE) != turn) {
         player->sleeps++;
-        poll (&fd, 1, -1);
+        g_assert_true (wait_for_bell (player->link, LONG_US));
       }
-      mmap_sleeper_finish (&player->sleeper, fd.revents & POLLIN);
+      mmap_sleeper_finish (&player->link->sleeper);
     }
     __atomic_store_n (player->ball, turn + 1, __ATOMIC_RELEASE);
-    mmap_waker_wake (&player->waker, player->wake_fd);
+    mmap_link_wake (player->link);
   }
   return NULL;
 }
@@ -131,34 +164,28 @@ play (gpointer data)
 static void
 test_ping_pong (void)
 {
-  MmapLink *link = make_link ();
+  Player first = {.mine = 0 }, second = {.mine = 1 };
   guint64 ball = 0;
-  Player first = {.ball = &ball,.mine = 0,.waker = link->waker,
-    .wake_fd = link->wake_fd
-  };
-  Player second = {.ball = &ball,.mine = 1,
-    .waker = {.word = &link->area->producer_sleep},
-    .wake_fd = mmap_wake_fd_new ()
-  };
   GThread *thread;
+  Sides sides;
 
-  g_assert_true (mmap_link_take_sleep_fd (link,
-          mmap_wake_fd_watch (second.wake_fd), NULL));
-  first.sleeper = link->sleeper;
-
-  make_consumers_side (link, &second.sleeper);
+  sides_init (&sides);
+  first.link = sides.producer;
+  second.link = sides.consumer;
+  first.ball = second.ball = &ball;
   thread = g_thread_new ("second", play, &second);
   play (&first);
   g_thread_join (thread);
-  close (second.wake_fd);
   g_assert_cmpuint (ball, ==, 2 * N_ROUNDS);
   /* A system call for those alone who said that they sleep. */
-  g_assert_cmpuint (first.waker.wakeups, <=, second.sleeper.count / 2);
-  g_assert_cmpuint (second.waker.wakeups, <=, first.sleeper.count / 2);
+  g_assert_cmpuint (first.link->waker.wakeups, <=,
+      second.link->sleeper.count / 2);
+  g_assert_cmpuint (second.link->waker.wakeups, <=,
+      first.link->sleeper.count / 2);
   g_test_message ("%" G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " sleeps, %"
       G_GUINT64_FORMAT " and %" G_GUINT64_FORMAT " wake-ups", first.sleeps,
-      second.sleeps, second.waker.wakeups, first.waker.wakeups);
-  mmap_link_free (link);
+      second.sleeps, second.link->waker.wakeups, first.link->waker.wakeups);
+  sides_clear (&sides);
 }
 
 int
@@ -167,6 +194,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   leak_check_add_test ("/wakeup/once-per-sleep", test_once_per_sleep);
   leak_check_add_test ("/wakeup/late", test_late);
+  leak_check_add_test ("/wakeup/not-rung", test_not_rung);
   leak_check_add_test ("/wakeup/ping-pong", test_ping_pong);
   return g_test_run ();
 }

@@ -8,6 +8,7 @@
  */
 #include "doctor.h"
 #include "address.h"
+#include "futex.h"
 #include "tool.h"
 
 #include <errno.h>
@@ -15,7 +16,6 @@
 #include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -158,17 +158,14 @@ look_at_memfd (Doctor * doctor)
 static void
 look_at_kernel (Doctor * doctor)
 {
-  struct epoll_event event;
-  struct timespec none = { 0, };
-  int fd = epoll_create1 (EPOLL_CLOEXEC);
+  guint32 word = 0;
 
-  if (fd < 0 || epoll_pwait2 (fd, &event, 1, &none, NULL) < 0)
-    doctor_note (doctor, "kernel", "Linux 5.11 or newer",
-        "no epoll_pwait2: waits are rounded to milliseconds");
+  if (mmap_futex_is_usable (&word))
+    doctor_ok (doctor, "kernel", "it has what is used of Linux 5.16");
   else
-    doctor_ok (doctor, "kernel", "it has what is used of Linux 5.11");
-  if (fd >= 0)
-    close (fd);
+    doctor_note (doctor, "kernel", "Linux 5.16 or newer; in a container, a "
+        "seccomp profile that allows futex_waitv",
+        "no futex_waitv: nobody is woken, who waits looks each millisecond");
 }
 
 /* First line of a small file; an empty text if it can't be read. */

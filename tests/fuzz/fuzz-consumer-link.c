@@ -24,13 +24,13 @@ bring_up (FuzzConsumer * self)
   g_autoptr (GVariant) offer = fuzz_consumer_make_offer (self);
   g_autoptr (GVariant) answer = NULL;
   FuzzInput plain = { NULL, 0, FALSE };
-  int fds[4], made[FUZZ_MAX_FDS];
+  int fds[3], made[FUZZ_MAX_FDS];
   MmapItem item;
   guint n = fuzz_consumer_get_fds (self, TRUE, fds);
 
   fds[n] = fuzz_consumer_new_socket (self);
   n = fuzz_choose_fds (&plain, fds, n + 1, made);
-  close (fds[3]);
+  close (fds[2]);
   answer = mmap_consumer_accept_offer (self->consumer, offer, made, n, NULL);
   fuzz_assert (answer);
   fuzz_send (&plain, self->fd, MMAP_MESSAGE_ACCEPT, fuzz_body (&plain), NULL,
@@ -127,7 +127,7 @@ static void
 offer_region (FuzzConsumer * self, FuzzInput * input)
 {
   GVariant *offer = fuzz_consumer_make_offer (self);
-  int fds[3];
+  int fds[2];
   guint n = fuzz_consumer_get_fds (self, FALSE, fds);
 
   fuzz_send (input, self->fd, MMAP_MESSAGE_OFFER, fuzz_edit_dict (input, offer,

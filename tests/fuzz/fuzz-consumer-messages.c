@@ -56,7 +56,7 @@ static void
 send_offer (FuzzConsumer * self, FuzzInput * input)
 {
   gboolean first = !self->up;
-  int fds[3];
+  int fds[2];
   guint n;
   GVariant *offer = make_offer (self, input);
 
@@ -73,12 +73,12 @@ carry_offer (FuzzConsumer * self, FuzzInput * input)
   g_autoptr (GVariant) offer = make_offer (self, input);
   g_autoptr (GVariant) answer = NULL;
   g_autoptr (GError) error = NULL;
-  int fds[4], made[FUZZ_MAX_FDS];
+  int fds[3], made[FUZZ_MAX_FDS];
   guint n = fuzz_consumer_get_fds (self, TRUE, fds);
 
   fds[n] = fuzz_consumer_new_socket (self);
   n = fuzz_choose_fds (input, fds, n + 1, made);
-  close (fds[3]);
+  close (fds[2]);
   answer = mmap_consumer_accept_offer (self->consumer, offer, made, n, &error);
   fuzz_assert ((answer == NULL) == (error != NULL));
 }

@@ -20,8 +20,7 @@ fuzz_consumer_init (FuzzConsumer * self)
   self->consumer = mmap_consumer_new (MMAP_ADDRESS_NONE, NULL);
   mmap_consumer_set_spin_time (self->consumer, 0);
   mmap_consumer_set_media (self->consumer, "video/x-raw");
-  self->wake_fd = mmap_wake_fd_new ();
-  self->link = mmap_link_new (FUZZ_SESSION, 1, self->wake_fd, NULL);
+  self->link = mmap_link_new (FUZZ_SESSION, 1, NULL);
   fuzz_assert (self->consumer && self->link);
 }
 
@@ -37,7 +36,6 @@ fuzz_consumer_clear (FuzzConsumer * self)
   mmap_consumer_free (self->consumer);
   g_clear_pointer (&self->region, mmap_region_unref);
   mmap_link_free (self->link);
-  close (self->wake_fd);
 }
 
 GVariant *
@@ -62,12 +60,11 @@ fuzz_consumer_make_offer (FuzzConsumer * self)
 }
 
 guint
-fuzz_consumer_get_fds (FuzzConsumer * self, gboolean first, int fds[3])
+fuzz_consumer_get_fds (FuzzConsumer * self, gboolean first, int fds[2])
 {
   fds[0] = self->region ? self->region->fd : -1;
   fds[1] = self->link->fd;
-  fds[2] = self->link->peer_fd;
-  return first ? 3 : 1;
+  return first ? 2 : 1;
 }
 
 int

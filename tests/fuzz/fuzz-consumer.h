@@ -19,7 +19,6 @@ typedef struct
   int fd;                       /* the producer's end of the socket; -1: there is none */
   MmapRegion *region;           /* the last that was offered */
   guint32 region_id;
-  int wake_fd;
   MmapLink *link;
   guint64 sequence;
   MmapItem held[FUZZ_MAX_HELD]; /* link NULL: none */
@@ -33,7 +32,7 @@ void fuzz_consumer_clear (FuzzConsumer * self);
 GVariant *fuzz_consumer_make_offer (FuzzConsumer * self);
 
 /* The right descriptors of an offer. Returns: how many */
-guint fuzz_consumer_get_fds (FuzzConsumer * self, gboolean first, int fds[3]);
+guint fuzz_consumer_get_fds (FuzzConsumer * self, gboolean first, int fds[2]);
 
 /* A socket of which the consumer gets the other end. Returns: that end */
 int fuzz_consumer_new_socket (FuzzConsumer * self);

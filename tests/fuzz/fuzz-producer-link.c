@@ -50,7 +50,7 @@ step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
       fuzz_write_word (input, peer->link->area, peer->id);
       break;
     case 5:
-      mmap_waker_wake (&peer->link->waker, peer->link->wake_fd);
+      mmap_link_wake (peer->link);
       break;
     case 6:
       if (fuzz_one_in (input, 4))

@@ -37,11 +37,10 @@ static void
 send_answer (FuzzInput * input, FuzzPeer * peer)
 {
   GVariant *answer = fuzz_peer_make_answer (peer);
-  int fd = fuzz_peer_get_wake_fd (peer);
 
   if (answer)
-    fuzz_send (input, peer->fd, MMAP_MESSAGE_ANSWER, edit (input, answer), &fd,
-        peer->link_id == 0 ? 1 : 0);
+    fuzz_send (input, peer->fd, MMAP_MESSAGE_ANSWER, edit (input, answer),
+        NULL, 0);
 }
 
 /* The answer to an offer through another channel. */
@@ -75,7 +74,6 @@ static void
 step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
 {
   guint choice = fuzz_below (input, 12);
-  int fd;
 
   if (peer->fd < 0 && choice < 9)
     choice = choice % 2;
@@ -85,9 +83,8 @@ step (FuzzProducer * self, FuzzInput * input, FuzzPeer * peer)
       fuzz_peer_connect (self, peer, choice);
       break;
     case 2:
-      fd = fuzz_peer_get_wake_fd (peer);
       fuzz_send (input, peer->fd, MMAP_MESSAGE_HELLO, edit (input,
-              make_hello ()), &fd, peer->link_id != 0 ? 1 : 0);
+              make_hello ()), NULL, 0);
       break;
     case 3:
       fuzz_peer_receive (peer);

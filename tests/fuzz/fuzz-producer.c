@@ -435,13 +435,13 @@ connect_plain (FuzzProducer * self, FuzzPeer * peer)
 }
 
 static void
-take_offer (FuzzPeer * peer, GVariant * body, int link_fd, int sleep_fd)
+take_offer (FuzzPeer * peer, GVariant * body, int link_fd)
 {
   mmap_capabilities_clear (&peer->offer);
   peer->has_offer = mmap_capabilities_init_variant (&peer->offer, body, NULL);
   fuzz_assert (peer->has_offer);
   if (!peer->link) {
-    peer->link = mmap_link_open (link_fd, sleep_fd, peer->offer.session, NULL);
+    peer->link = mmap_link_open (link_fd, peer->offer.session, NULL);
     fuzz_assert (peer->link);
   }
 }
@@ -455,11 +455,11 @@ connect_carried (FuzzProducer * self, FuzzPeer * peer)
 
   if (!mmap_producer_create_offer (self->producer, &offer, fds, &n, NULL))
     return;
-  fuzz_assert (n == 4);
+  fuzz_assert (n == 3);
   close (fds[0]);
   g_variant_lookup (offer, "link-id", "u", &peer->link_id);
-  peer->fd = fds[3];
-  take_offer (peer, offer, fds[1], fds[2]);
+  peer->fd = fds[2];
+  take_offer (peer, offer, fds[1]);
 }
 
 void
@@ -498,8 +498,7 @@ fuzz_peer_receive (FuzzPeer * peer)
       take_challenge (peer, message.body);
     if (more && message.kind == MMAP_MESSAGE_OFFER)
       take_offer (peer, message.body, peer->link ? -1 :
-          mmap_message_take_fd (&message, 1), peer->link ? -1 :
-          mmap_message_take_fd (&message, 2));
+          mmap_message_take_fd (&message, 1));
   }
 }
 
@@ -509,7 +508,6 @@ fuzz_peer_bring_up (FuzzProducer * self, FuzzPeer * peer)
   g_autoptr (GVariant) answer = NULL;
   FuzzInput plain = { NULL, 0, FALSE };
   GVariantDict hello;
-  int fd;
 
   fuzz_peer_connect (self, peer, TRUE);
   answer = fuzz_peer_make_answer (peer);
@@ -517,11 +515,10 @@ fuzz_peer_bring_up (FuzzProducer * self, FuzzPeer * peer)
   if (!answer)
     return;
   fuzz_assert (mmap_producer_accept_answer (self->producer, answer, NULL));
-  fd = fuzz_peer_get_wake_fd (peer);
   g_variant_dict_init (&hello, NULL);
   g_variant_dict_insert (&hello, "protocol", "u", MMAP_PROTOCOL_VERSION);
   fuzz_send (&plain, peer->fd, MMAP_MESSAGE_HELLO,
-      g_variant_ref_sink (g_variant_dict_end (&hello)), &fd, 1);
+      g_variant_ref_sink (g_variant_dict_end (&hello)), NULL, 0);
   fuzz_producer_serve (self);
   mmap_producer_admit (self->producer, peer->link_id);
 }
@@ -549,12 +546,6 @@ fuzz_peer_make_answer (FuzzPeer * peer)
   g_variant_dict_init (&dict, plain);
   g_variant_dict_insert (&dict, "link-id", "u", peer->link_id);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
-}
-
-int
-fuzz_peer_get_wake_fd (FuzzPeer * peer)
-{
-  return peer->link ? peer->link->peer_fd : -1;
 }
 
 void

@@ -70,9 +70,6 @@ void fuzz_peer_receive (FuzzPeer * peer);
 /* Writes a token, and makes the answer. Returns: (transfer full) (nullable) */
 GVariant *fuzz_peer_make_answer (FuzzPeer * peer);
 
-/* Returns: a descriptor that wakes the producer, or -1; stays the peer's */
-int fuzz_peer_get_wake_fd (FuzzPeer * peer);
-
 void fuzz_peer_close (FuzzPeer * peer);
 
 G_END_DECLS

@@ -103,10 +103,9 @@ static void
 answer (FuzzInput * input, FuzzPeer * peer)
 {
   GVariant *body = fuzz_peer_make_answer (peer);
-  int fd = fuzz_peer_get_wake_fd (peer);
 
   if (body)
-    fuzz_send (input, peer->fd, MMAP_MESSAGE_ANSWER, body, &fd, 1);
+    fuzz_send (input, peer->fd, MMAP_MESSAGE_ANSWER, body, NULL, 0);
 }
 
 static void
@@ -231,7 +230,7 @@ static void
 send_offer (Guard * self, FuzzInput * input)
 {
   GVariant *offer = fuzz_consumer_make_offer (&self->consumer);
-  int fds[3];
+  int fds[2];
   guint n = fuzz_consumer_get_fds (&self->consumer, !self->consumer.up, fds);
 
   fuzz_send (input, self->consumer.fd, MMAP_MESSAGE_OFFER, offer, fds, n);

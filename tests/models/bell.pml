@@ -8,7 +8,7 @@
  * his time is up. Stores are seen in their order: that the fences in the code make it so is shown by model-wakeup.cpp.
  *
  * Stands for: mmap_sleeper_prepare(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_link_wake(), mmap_doorbell_take(),
- * mmap_doorbell_ring(), mmap_consumer_wait_for_ring(), sleep_or_wait()
+ * mmap_doorbell_ring(), mmap_consumer_wait_for_ring(), sleep_or_nap()
  *
  * BROKEN_recheck: safety: a side doesn't look once more after it has said that it sleeps
  * BROKEN_late_prepare: safety: a side says that it sleeps after its last look

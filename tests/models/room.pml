@@ -7,7 +7,7 @@
  * no block is free, the producer watches the links that hold something. Stores are seen in their order: that the fences in the code make it so
  * is shown by model-wakeup.cpp.
  *
- * Stands for: mmap_sleeper_prepare(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_waker_wake(), mmap_wake_fd_signal(), link_release(),
+ * Stands for: mmap_link_prepare_sleep(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_link_wake(), mmap_futex_wait(), link_release(),
  * watch_begin_locked(), watch_sleep_locked(), producer_lead_locked(), mmap_producer_link_collect_locked(), mmap_producer_collect_locked()
  *
  * BROKEN_recheck: safety: the producer doesn't look once more after it has said that it sleeps
@@ -15,7 +15,7 @@
  * BROKEN_one_link: safety: the producer watches one of the links that hold something
  * BROKEN_wake_first: safety: a consumer wakes the producer before it gives back, not after
  * BROKEN_silent: room: a consumer doesn't wake it at all
- * BROKEN_take_edge: safety: the producer takes the edges before it sleeps
+ * BROKEN_late_read: safety: the producer reads the bells after its last look
  */
 #define BLOCKS 2
 #define KEPT 1                  /* as most sinks do: so each that is given back counts */
@@ -38,8 +38,8 @@ typedef SleepWord {
 byte releases[2];               /* in the release ring */
 SleepWord sleep[2];
 
-/* the kernel: of each consumer's eventfd */
-bool edge[2];
+/* the bell in each link is another than it was when the producer read it */
+bool rung[2];
 
 /* the producer's */
 byte held[2];                   /* frames that were published and not collected */
@@ -65,7 +65,7 @@ inline collect ()
 inline prepare_for (i)
 {
   if
-  :: held[i] > 0 -> watched[i] = true; PREPARE (sleep[i])
+  :: held[i] > 0 -> watched[i] = true; rung[i] = false; PREPARE (sleep[i])
   :: else
   fi
 }
@@ -73,7 +73,7 @@ inline prepare_for (i)
 inline finish_for (i)
 {
   if
-  :: watched[i] -> FINISH (sleep[i]); d_step { edge[i] = false; watched[i] = false }
+  :: watched[i] -> FINISH (sleep[i]); watched[i] = false
   :: else
   fi
 }
@@ -91,13 +91,13 @@ inline wait_for_room ()
 #ifndef BROKEN_recheck
     collect ();
 #endif
-#ifdef BROKEN_take_edge
-    edge[0] = false;
-    edge[1] = false;
+#ifdef BROKEN_late_read
+    rung[0] = false;
+    rung[1] = false;
 #endif
     if
     :: ROOM
-    :: else -> (watched[0] && edge[0]) || (watched[1] && edge[1])
+    :: else -> (watched[0] && rung[0]) || (watched[1] && rung[1])
     fi;
     finish_for (0);
     finish_for (1);
@@ -124,7 +124,7 @@ inline wake ()
     sleep[self].woken = sleep[self].woken || due
   }
   if
-  :: due -> edge[self] = true
+  :: due -> rung[self] = true
   :: else
   fi
 }

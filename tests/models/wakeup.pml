@@ -3,17 +3,17 @@
  * Copyright (C) 2026 the gst-mmap authors
  * SPDX-License-Identifier: LGPL-2.1-or-later
  *
- * A producer publishes frames for two consumers, which share its eventfd, for ever or until it likes to stop. Stores are seen in their order:
- * that the fences in the code make it so is shown by model-wakeup.cpp. Nobody reads the eventfd: each epoll descriptor has an edge of its own.
+ * A producer publishes frames for two consumers, each of which has a bell of its own, for ever or until it likes to stop. Stores are seen in their
+ * order: that the fences in the code make it so is shown by model-wakeup.cpp. A bell is a number that counts up: whether it is another than it was
+ * when the sleeper read it is all that matters.
  *
- * Stands for: mmap_sleeper_prepare(), mmap_sleeper_sleep(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_wake_fd_signal(),
+ * Stands for: mmap_link_prepare_sleep(), mmap_sleeper_finish(), mmap_waker_is_due(), mmap_futex_wake(), mmap_futex_wait(), mmap_link_ring(),
  * mmap_producer_wake_locked(), mmap_producer_announce(), link_sleep(), link_next(), try_next()
  *
  * BROKEN_recheck: safety: a consumer doesn't look once more after it has said that it sleeps
  * BROKEN_wake_first: safety: consumers are woken before something is published, not after
  * BROKEN_woken_once: safety: a waker remembers that it woke the sleeper, but not for which sleep
- * BROKEN_one_edge: safety: consumers share one edge of the eventfd, which the first of them takes
- * BROKEN_take_edge: safety: a consumer takes the edge between its last look and its sleep
+ * BROKEN_late_read: safety: a consumer reads its bell after its last look
  * BROKEN_late_prepare: safety: a consumer says that it sleeps after its last look
  * BROKEN_first_due: second: a producer looks no further than to the first consumer
  */
@@ -37,23 +37,23 @@ typedef SleepWord {
 byte frames[2];                 /* in the ring */
 SleepWord sleep[2];
 
-/* the kernel: of the eventfd, for each consumer */
-bool edge[2];
+/* each consumer's bell is another than it was when it was read */
+bool rung[2];
 
 /* for the properties */
 bool took[2];
 
-#ifdef BROKEN_one_edge
-#define EDGE(i) edge[0]
-#else
-#define EDGE(i) edge[i]
-#endif
-
-inline look_at (i)
+inline wake_one (i)
 {
   d_step {
     if
     :: IS_DUE (sleep[i]) -> sleep[i].woken = true; due = true
+    :: else
+    fi
+  };
+  d_step {
+    if
+    :: due -> rung[i] = true; due = false
     :: else
     fi
   }
@@ -61,16 +61,10 @@ inline look_at (i)
 
 inline wake ()
 {
-  look_at (0);
+  wake_one (0);
 #ifndef BROKEN_first_due
-  look_at (1);
+  wake_one (1);
 #endif
-  d_step {
-    if
-    :: due -> edge[0] = true; edge[1] = true; due = false
-    :: else
-    fi
-  }
 }
 
 active proctype Producer ()
@@ -118,22 +112,26 @@ proctype Consumer (byte self)
     :: found
     :: else ->
 #ifdef BROKEN_late_prepare
+      rung[self] = false;
       try_next ();
       PREPARE (sleep[self]);
 #else
+#ifndef BROKEN_late_read
+      rung[self] = false;
+#endif
       PREPARE (sleep[self]);
 #ifndef BROKEN_recheck
       try_next ();
 #endif
 #endif
-#ifdef BROKEN_take_edge
-      EDGE (self) = false;
+#ifdef BROKEN_late_read
+      rung[self] = false;
 #endif
       if
       :: found
       :: else ->
 end_asleep:
-        d_step { EDGE (self) -> EDGE (self) = false }
+        rung[self]
       fi;
       FINISH (sleep[self])
     fi
