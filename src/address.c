@@ -8,6 +8,7 @@
 #include "address.h"
 
 #include "error.h"
+#include "foreign.h"
 #include "lock.h"
 #include "path.h"
 #include "protocol.h"
@@ -223,6 +224,7 @@ is_alive (const char *address, GSocket * probe, guint32 * pid)
   if (getsockopt (g_socket_get_fd (probe), SOL_SOCKET, SO_PEERCRED, &owner,
           &size) == 0)
     *pid = owner.pid;
+  mmap_foreign_close_socket (probe);
   return TRUE;
 }
 
@@ -372,6 +374,7 @@ listener_listen (MmapListener * listener, GError ** error)
 
   /* As many as can be served: more at once try again. */
   g_socket_set_listen_backlog (listener->socket, MMAP_MAX_LINKS);
+  mmap_foreign_refuse_descriptors (g_socket_get_fd (listener->socket));
   if (g_socket_listen (listener->socket, &cause))
     return TRUE;
   g_set_error (error, MMAP_ERROR, mmap_error_from_glib (cause),
@@ -437,6 +440,7 @@ mmap_listener_free (MmapListener * listener)
       && st.st_dev == listener->device && st.st_ino == listener->inode)
     unlink (listener->address);
   mmap_socket_lock_drop (&listener->lock);
+  mmap_foreign_close_listener (listener->socket);
   g_clear_object (&listener->socket);
   g_free (listener->address);
   g_free (listener);

@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "atomics.h"
+#include "foreign.h"
 
 #include <poll.h>
 #include <time.h>
@@ -163,6 +164,7 @@ greet (MmapConsumer * consumer, GSocket * found, GError * failure,
     g_mutex_unlock (&consumer->receive_lock);
     return TRUE;
   }
+  mmap_foreign_close_socket (socket);
   g_clear_object (&socket);
   mmap_consumer_leave_area (consumer);
   if (!is_denied_yet (consumer, cause) && !is_nobody_there (consumer, cause))
@@ -190,8 +192,10 @@ search (MmapConsumer * consumer, GError ** error)
   if (!address)
     return FALSE;
   socket = mmap_address_connect (address, &cause);
-  if (socket && !check_user (consumer, socket, address, error))
+  if (socket && !check_user (consumer, socket, address, error)) {
+    mmap_foreign_close_socket (socket);
     return FALSE;
+  }
   return greet (consumer, g_steal_pointer (&socket), g_steal_pointer (&cause),
       error);
 }
@@ -239,7 +243,7 @@ look_behind_locked (MmapConsumer * consumer, GError ** error)
 
   if (consumer->state != CONSUMER_GREETED || consumer->is_carried)
     return;
-  if (mmap_message_receive (consumer->socket, &message, &newer)
+  if (mmap_message_receive (consumer->socket, TRUE, &message, &newer)
       && message.kind == MMAP_MESSAGE_REFUSE)
     mmap_message_get_refusal (&message, &newer);
   /* What comes through a stream may not be here yet. */
@@ -267,7 +271,7 @@ receive_locked (MmapConsumer * consumer, GError ** error)
   for (;;) {
     g_auto (MmapMessage) message = { 0 };
 
-    if (!mmap_message_receive (consumer->socket, &message, &cause))
+    if (!mmap_message_receive (consumer->socket, TRUE, &message, &cause))
       break;
     if (!handle_message (consumer, &message, &cause)) {
       if (message.kind == MMAP_MESSAGE_OFFER)

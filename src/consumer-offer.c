@@ -10,6 +10,7 @@
 
 #include "atomics.h"
 #include "capabilities.h"
+#include "foreign.h"
 
 #include <errno.h>
 #include <string.h>
@@ -160,6 +161,7 @@ open_link (MmapConsumer * consumer, MmapMessage * message, guint first_fd,
   consumer->seen = mmap_load_acquire (consumer->word);
   opened = g_new0 (MmapConsumerLink, 1);
   opened->ref_count = 1;
+  opened->is_carried = consumer->is_carried;
   g_mutex_init (&opened->lock);
   opened->link = link;
   g_mutex_lock (&consumer->lock);
@@ -291,8 +293,7 @@ take_socket (MmapConsumer * consumer, MmapMessage * message, GError ** error)
       "the link's, and a socket (%s)",
       cause ? cause->message : fd >=
       0 ? "the last is no Unix socket for packets" : "there are none");
-  if (fd >= 0)
-    close (fd);
+  mmap_foreign_close (fd);
   return FALSE;
 }
 
@@ -350,7 +351,7 @@ mmap_consumer_accept_offer (MmapConsumer * consumer, GVariant * offer,
     if (i < MMAP_MESSAGE_MAX_FDS)
       message.fds[message.n_fds++] = fds[i];
     else
-      close (fds[i]);
+      mmap_foreign_close (fds[i]);
   }
   g_mutex_lock (&consumer->receive_lock);
   if (may_accept (consumer, n_fds, error)) {

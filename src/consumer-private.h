@@ -28,6 +28,7 @@ struct _MmapConsumerLink
   MmapAreaClient *client;       /* the same, in an area */
   guint64 qos_serial;
   gboolean answered;            /* its first offer */
+  gboolean is_carried;          /* as the consumer */
   MmapLink *link;
 };
 

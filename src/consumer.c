@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "atomics.h"
+#include "foreign.h"
 #include "remote.h"
 
 #include <errno.h>
@@ -163,14 +164,23 @@ mmap_consumer_link_ref (MmapConsumerLink * link)
   return link;
 }
 
+/* What an application has handed over others may have, too. */
+static void
+close_socket (GSocket * socket, gboolean is_carried)
+{
+  if (is_carried)
+    mmap_foreign_leave_socket (socket);
+  else
+    mmap_foreign_close_socket (socket);
+}
+
 void
 mmap_consumer_link_unref (MmapConsumerLink * link)
 {
   if (!g_atomic_int_dec_and_test (&link->ref_count))
     return;
   /* It was left: now the producer knows that nothing of it is read any more. */
-  if (link->socket)
-    g_socket_close (link->socket, NULL);
+  close_socket (link->socket, link->is_carried);
   g_clear_object (&link->socket);
   g_clear_pointer (&link->client, mmap_area_client_free);
   mmap_link_free (link->link);
@@ -250,8 +260,7 @@ mmap_consumer_drop_link_locked (MmapConsumer * consumer)
   g_clear_pointer (&consumer->region, mmap_region_unref);
   g_queue_clear_full (&consumer->next_regions,
       (GDestroyNotify) mmap_region_unref);
-  if (consumer->socket)
-    g_socket_close (consumer->socket, NULL);
+  close_socket (consumer->socket, consumer->is_carried);
   g_clear_object (&consumer->socket);
   mmap_consumer_leave_area (consumer);
 }

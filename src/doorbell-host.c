@@ -10,6 +10,7 @@
 
 #include "address.h"
 #include "error.h"
+#include "foreign.h"
 #include "ivshmem-peer.h"
 
 #include <errno.h>
@@ -88,7 +89,7 @@ steal_fds (struct msghdr *message, int *fds, guint most)
       if (n < most)
         fds[n++] = there[i];
       else
-        close (there[i]);
+        mmap_foreign_close (there[i]);
     }
   }
   return n;
@@ -100,7 +101,8 @@ receive (GSocket * socket, gint64 * number, int *fd, GError ** error)
 {
   union
   {
-    char bytes[CMSG_SPACE (4 * sizeof (int))];
+    /* What the kernel passes at once: descriptors without room would be closed by it here. */
+    char bytes[CMSG_SPACE (253 * sizeof (int))];
     struct cmsghdr header;
   } control;
   struct iovec data = { number, sizeof *number };
@@ -108,7 +110,7 @@ receive (GSocket * socket, gint64 * number, int *fd, GError ** error)
     .msg_control = control.bytes,.msg_controllen = sizeof control.bytes
   };
   int fds[4];
-  guint n_fds;
+  guint n_fds, i;
   gssize n;
 
   *fd = -1;
@@ -125,7 +127,8 @@ receive (GSocket * socket, gint64 * number, int *fd, GError ** error)
       *fd = fds[0];
     return GOT_MESSAGE;
   }
-  close_fds (fds, n_fds);
+  for (i = 0; i < n_fds; i++)
+    mmap_foreign_close (fds[i]);
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
       "The ivshmem server sent %" G_GSSIZE_FORMAT " bytes with %u "
       "descriptors%s, expected a number of 8 bytes with one at most", n, n_fds,
@@ -187,7 +190,7 @@ add_bell_locked (Host * host, guint32 id, int fd, GError ** error)
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
         "The ivshmem server sent something else than an eventfd for peer %u",
         id);
-    close (fd);
+    mmap_foreign_close (fd);
     return FALSE;
   }
   /* Looking for room before each ring is not enough: another who rings may take it. */
@@ -227,8 +230,7 @@ handle_notice_locked (Host * host, gint64 number, int fd, GError ** error)
       "The ivshmem server sent the number %" G_GINT64_FORMAT " %s a "
       "descriptor, expected the id of a peer", number,
       fd >= 0 ? "with" : "without");
-  if (fd >= 0)
-    close (fd);
+  mmap_foreign_close (fd);
   return FALSE;
 }
 
@@ -260,6 +262,7 @@ hear_of_peers_locked (Host * host)
   /* Who is known can be rung as before. */
   if (error)
     g_warning ("%s: it is not listened to any more", error->message);
+  mmap_foreign_close_socket (host->socket);
   g_clear_object (&host->socket);
 }
 
@@ -301,8 +304,7 @@ expect (Host * host, gint64 until, gboolean with_fd, gint64 * number, int *fd,
       "The ivshmem server sent the number %" G_GINT64_FORMAT " %s a "
       "descriptor, where one was %sdue", *number, with_fd ? "without" : "with",
       with_fd ? "" : "not ");
-  if (*fd >= 0)
-    close (*fd);
+  mmap_foreign_close (*fd);
   return FALSE;
 }
 
@@ -339,7 +341,7 @@ greet (Host * host, gint64 until, int *memory_fd, GError ** error)
     *memory_fd = fd;
     return TRUE;
   }
-  close (fd);
+  mmap_foreign_close (fd);
   g_set_error (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
       "The ivshmem server sent the number %" G_GINT64_FORMAT " with a "
       "descriptor, expected %d with that of the memory", number,
@@ -370,6 +372,7 @@ host_free (MmapDoorbell * doorbell)
 {
   Host *host = (Host *) doorbell;
 
+  mmap_foreign_close_socket (host->socket);
   g_clear_object (&host->socket);
   close_fds (host->own.fds, host->own.n);
   g_hash_table_unref (host->peers);

@@ -8,6 +8,7 @@
 #include "ivshmem-peer.h"
 
 #include "error.h"
+#include "foreign.h"
 
 #include <errno.h>
 #include <string.h>
@@ -72,7 +73,7 @@ mmap_ivshmem_peer_free (MmapIvshmemPeer * peer)
   for (i = 0; i < peer->n_vectors; i++)
     close (peer->eventfds[i]);
   if (peer->fd >= 0)
-    close (peer->fd);
+    mmap_foreign_close_socket_fd (peer->fd);
   g_free (peer->eventfds);
   g_free (peer);
 }

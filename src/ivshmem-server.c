@@ -13,6 +13,7 @@
 
 #include "address.h"
 #include "error.h"
+#include "foreign.h"
 
 #include <errno.h>
 #include <string.h>
@@ -191,7 +192,8 @@ handle_peer (MmapIvshmemServer * server, MmapIvshmemPeer * peer, guint events)
 
   if (!(events & ~(guint) EPOLLOUT))
     return;
-  n = recv (peer->fd, &byte, 1, MSG_DONTWAIT);
+  /* What it says is not received: there may be descriptors. */
+  n = recv (peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   if (n > 0)
     drop_peer (server, peer, "was hung up on: it said something, which no "
         "peer of an ivshmem server does");
@@ -310,7 +312,7 @@ accept_peer (MmapIvshmemServer * server)
   }
   if (add_peer (server, fd, &error))
     return;
-  close (fd);
+  mmap_foreign_close_socket_fd (fd);
   if (!server->refused)
     report (server, "somebody was refused: %s", error->message);
   server->refused = TRUE;

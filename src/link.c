@@ -9,6 +9,7 @@
 
 #include "atomics.h"
 #include "error.h"
+#include "foreign.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -342,7 +343,6 @@ mmap_link_free (MmapLink * link)
     mmap_area_unref (link->memory);
   else if (link->area)
     munmap (link->area, sizeof (MmapLinkArea));
-  if (link->fd >= 0)
-    close (link->fd);
+  mmap_foreign_close (link->fd);
   g_free (link);
 }

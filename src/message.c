@@ -10,6 +10,7 @@
 
 #include "capabilities.h"
 #include "error.h"
+#include "foreign.h"
 #include "protocol.h"
 
 #include <errno.h>
@@ -166,7 +167,7 @@ message_collect_fds (MmapMessage * message, struct msghdr *packet)
       if (message->n_fds < MMAP_MESSAGE_MAX_FDS)
         message->fds[message->n_fds++] = fd;
       else
-        close (fd);
+        mmap_foreign_close (fd);
     }
   }
 }
@@ -293,7 +294,8 @@ malformed:
 }
 
 gboolean
-mmap_message_receive (GSocket * socket, MmapMessage * message, GError ** error)
+mmap_message_receive (GSocket * socket, gboolean fds, MmapMessage * message,
+    GError ** error)
 {
   gsize size = MMAP_CAPABILITIES_MAX_BYTES + sizeof (MessageHeader);
   g_autofree guint8 *data = g_try_malloc (size);
@@ -303,6 +305,12 @@ mmap_message_receive (GSocket * socket, MmapMessage * message, GError ** error)
   memset (message, 0, sizeof *message);
   if (!data) {
     set_no_memory (error);
+    return FALSE;
+  }
+  /* To receive them is to close them, which may block. */
+  if (!fds && mmap_foreign_has_descriptors (g_socket_get_fd (socket))) {
+    g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_MESSAGE,
+        "The other side sent descriptors, expected none");
     return FALSE;
   }
   n = message_read (socket, data, size, message, &flags, error);
@@ -388,8 +396,7 @@ mmap_message_clear (MmapMessage * message)
   guint i;
 
   for (i = 0; i < message->n_fds; i++)
-    if (message->fds[i] >= 0)
-      close (message->fds[i]);
+    mmap_foreign_close (message->fds[i]);
   g_clear_pointer (&message->body, g_variant_unref);
   message->n_fds = 0;
 }

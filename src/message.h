@@ -64,10 +64,11 @@ void mmap_message_send_refusal (GSocket * socket, const GError * reason);
 gboolean mmap_message_send_leave (GSocket * socket);
 
 /* Receives one packet without blocking. @message is to be cleared if %TRUE is returned.
+ * @fds: whether it may have descriptors; else one that has is refused, and stays where it is
  * FALSE with MMAP_ERROR_NOT_FOUND (nothing there yet), MMAP_ERROR_CLOSED or MMAP_ERROR_MESSAGE (too long, malformed,
  * unknown kind), MMAP_ERROR_VERSION. */
-gboolean mmap_message_receive (GSocket * socket, MmapMessage * message,
-    GError ** error);
+gboolean mmap_message_receive (GSocket * socket, gboolean fds,
+    MmapMessage * message, GError ** error);
 
 /* Returns: (transfer full): descriptor @i, or -1 if the message had fewer */
 int mmap_message_take_fd (MmapMessage * message, guint i);

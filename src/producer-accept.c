@@ -8,6 +8,8 @@
  */
 #include "producer-private.h"
 
+#include "foreign.h"
+
 #include <unistd.h>
 
 /* How long to wait when the process has no descriptor left; chosen, untuned. */
@@ -224,6 +226,7 @@ mmap_producer_accept (GSocket * listener, GIOCondition condition, gpointer data)
     producer->stats.failures[error->code]++;
     if (!later)
       mmap_message_send_refusal (socket, error);
+    mmap_foreign_close_socket (socket);
     mmap_producer_report_refusal_locked (producer, error);
     mmap_producer_touch_locked (producer);
   }

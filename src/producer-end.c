@@ -11,6 +11,7 @@
 #include "producer-private.h"
 
 #include "atomics.h"
+#include "foreign.h"
 
 /* Callers hear of it, the consumer is told. To leave is no cause, though it may be noticed first by who sends something. */
 static void
@@ -51,7 +52,7 @@ link_finish_locked (MmapProducerLink * link)
   producer->links[link->slot] = NULL;
   g_source_destroy (link->source);
   g_clear_pointer (&link->source, g_source_unref);
-  g_socket_close (link->socket, NULL);
+  mmap_foreign_close_socket (link->socket);
   mmap_producer_touch_locked (producer);
   mmap_producer_report_locked (producer);
   mmap_producer_link_unref (link);

@@ -414,7 +414,7 @@ link_readable (GSocket * socket, GIOCondition condition, gpointer data)
   g_mutex_lock (&producer->lock);
   if (link->state == LINK_ENDED)
     goto out;
-  if (mmap_message_receive (socket, &message, &error)) {
+  if (mmap_message_receive (socket, FALSE, &message, &error)) {
     if (!link_handle_message (link, &message, &error))
       mmap_producer_link_end_locked (link, error);
   } else if (g_error_matches (error, MMAP_ERROR, MMAP_ERROR_CLOSED)) {

@@ -11,6 +11,8 @@
 #include "error.h"
 #include "path.h"
 
+#include "foreign.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -270,15 +272,13 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
   MmapRegion *region = NULL;
   struct stat st;
   struct statfs fs;
-  int seals;
+  /* First: it never blocks. Files other than memfds have no seals to ask for: the call fails, or answers that nothing is sealed but the seals. */
+  int seals = fcntl (fd, F_GET_SEALS);
 
-  if (fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
+  if (seals < 0 || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode)) {
     g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_FILE,
-        "The descriptor is no regular file, expected a memfd");
+        "The descriptor is no regular file in memory, expected a memfd");
   } else {
-    /* Files other than memfds have no seals to ask for: the call fails, or
-     * answers that nothing is sealed but the seals. */
-    seals = fcntl (fd, F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
       g_set_error_literal (error, MMAP_ERROR, MMAP_ERROR_SEALS,
           "The descriptor's memory can be shrunk by the other side, expected "
@@ -291,8 +291,8 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
     else
       region = map_existing (fd, expected_size, FALSE, TRUE, error);
   }
-  if (region == NULL && fd >= 0)
-    close (fd);
+  if (region == NULL)
+    mmap_foreign_close (fd);
   return region;
 }
 
@@ -354,7 +354,7 @@ mmap_region_open_file_fd (int fd, const char *path, guint64 expected_size,
   if (region)
     region->path = g_strdup (path);
   else
-    close (fd);
+    mmap_foreign_close (fd);
   return region;
 }
 
@@ -489,8 +489,7 @@ mmap_region_unref (MmapRegion * region)
   mmap_guard_free (region->guard);
   munmap (region->base, region->size);
   g_clear_pointer (&region->window, mmap_window_free);
-  if (region->fd >= 0)
-    close (region->fd);
+  mmap_foreign_close (region->fd);
   g_free (region->path);
   g_free (region);
 }

@@ -39,6 +39,43 @@ find_tcp_port (void)
   return ntohs (in.sin_port);
 }
 
+guint
+count_descriptors (void)
+{
+  GDir *dir = g_dir_open ("/proc/self/fd", 0, NULL);
+  guint n = 0;
+
+  while (g_dir_read_name (dir))
+    n++;
+  g_dir_close (dir);
+  return n;
+}
+
+void
+lingering_init (Lingering * lingering)
+{
+  struct sockaddr_in in = {.sin_family = AF_INET };
+  struct linger linger = { 1, 300 };
+  socklen_t size = sizeof in;
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  char bytes[4096] = { 0 };
+
+  in.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+  g_assert_cmpint (bind (listener, (struct sockaddr *) &in, size), ==, 0);
+  g_assert_cmpint (listen (listener, 1), ==, 0);
+  g_assert_cmpint (getsockname (listener, (struct sockaddr *) &in, &size), ==,
+      0);
+  lingering->fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  g_assert_cmpint (connect (lingering->fd, (struct sockaddr *) &in, size), ==,
+      0);
+  lingering->peer = accept4 (listener, NULL, NULL, SOCK_CLOEXEC);
+  g_assert_cmpint (lingering->peer, >=, 0);
+  close (listener);
+  while (send (lingering->fd, bytes, sizeof bytes, MSG_DONTWAIT) > 0);
+  g_assert_cmpint (setsockopt (lingering->fd, SOL_SOCKET, SO_LINGER, &linger,
+          sizeof linger), ==, 0);
+}
+
 static gpointer
 ring_on (gpointer data)
 {
@@ -360,7 +397,7 @@ raw_receive (GSocket * socket, MmapMessage * message)
 {
   GError *error = NULL;
 
-  while (!mmap_message_receive (socket, message, &error)) {
+  while (!mmap_message_receive (socket, TRUE, message, &error)) {
     if (!g_error_matches (error, MMAP_ERROR, MMAP_ERROR_NOT_FOUND)) {
       g_assert_error (error, MMAP_ERROR, MMAP_ERROR_CLOSED);
       g_error_free (error);

@@ -20,6 +20,18 @@ void check_error (GError ** error, MmapError code, const char *reason);
 /* Returns: a TCP port of 127.0.0.1 that nobody listens at */
 guint16 find_tcp_port (void);
 
+/* Returns: how many descriptors this process has */
+guint count_descriptors (void);
+
+/* A TCP connection whose other end reads nothing: who closes @fd last waits until @peer is closed. */
+typedef struct
+{
+  int fd;
+  int peer;
+} Lingering;
+
+void lingering_init (Lingering * lingering);
+
 /* Rings a bell all the time, in a thread. */
 typedef struct
 {

@@ -6,6 +6,7 @@
  * Run by `meson test`. Each time next() has to return an error that says which rule was broken, and nothing else may
  * happen. What such a producer writes into a link that is up is in test-consumer-hostile-link.c.
  */
+#include "foreign.h"
 #include "hostile.h"
 #include "leak-check.h"
 
@@ -245,6 +246,34 @@ test_descriptors (void)
   check_descriptors (2, 1, MMAP_ERROR_SEALS, "sealed");
 }
 
+/* What blocks whoever closes it, in place of what is expected or behind it, is refused at once. */
+static void
+test_lingering (void)
+{
+  guint i;
+
+  for (i = 0; i < 3; i++) {
+    Lingering lingering;
+    int fds[3];
+    Hostile scene;
+
+    lingering_init (&lingering);
+    hostile_begin (&scene, address);
+    raw_producer_greet (&scene.raw);
+    fds[0] = i == 0 ? lingering.fd : scene.raw.region->fd;
+    fds[1] = i == 1 ? lingering.fd : scene.raw.link->fd;
+    fds[2] = lingering.fd;
+    if (i == 2)
+      scene.raw.offer.token.bytes[0] ^= 1;
+    raw_producer_send_fds (&scene.raw, NULL, fds, 3);
+    /* Whoever is the last to close it. */
+    mmap_foreign_close (lingering.fd);
+    hostile_end (&scene, i == 0 ? MMAP_ERROR_FILE : i == 1 ? MMAP_ERROR_SEALS :
+        MMAP_ERROR_TOKEN, "");
+    close (lingering.peer);
+  }
+}
+
 static void
 test_link_session (void)
 {
@@ -381,6 +410,7 @@ main (int argc, char **argv)
   leak_check_add_test ("/consumer-hostile/file", test_file);
   leak_check_add_test ("/consumer-hostile/memfd", test_memfd);
   leak_check_add_test ("/consumer-hostile/descriptors", test_descriptors);
+  leak_check_add_test ("/consumer-hostile/lingering", test_lingering);
   leak_check_add_test ("/consumer-hostile/link-session", test_link_session);
   leak_check_add_test ("/consumer-hostile/link-version", test_link_version);
   leak_check_add_test ("/consumer-hostile/accept-first", test_accept_first);

@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -146,7 +147,8 @@ test_descriptors (void)
 static void
 check_truncated_descriptors (gconstpointer data)
 {
-  int ends[2], sent[2] = { 0, 1 }, free_fd;
+  int memory = memfd_create ("test", MFD_CLOEXEC);
+  int ends[2], sent[2] = { memory, memory }, free_fd;
   g_autoptr (GSocket) from = NULL, to = NULL;
   struct rlimit limit;
   MmapMessage received;
@@ -161,7 +163,7 @@ check_truncated_descriptors (gconstpointer data)
   free_fd = lowest_free_fd ();
   limit.rlim_cur = free_fd + 1;
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
-  g_assert_false (mmap_message_receive (to, &received, &error));
+  g_assert_false (mmap_message_receive (to, TRUE, &received, &error));
   check_error (&error, MMAP_ERROR_NO_RESOURCES, "ulimit -n");
   /* The one that came is closed. */
   g_assert_cmpint (lowest_free_fd (), ==, free_fd);

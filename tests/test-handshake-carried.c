@@ -337,7 +337,7 @@ expect_nothing_yet (RawConsumer * raw)
   MmapMessage message;
 
   g_usleep (20000);
-  g_assert_false (mmap_message_receive (raw->socket, &message, &error));
+  g_assert_false (mmap_message_receive (raw->socket, TRUE, &message, &error));
   check_error (&error, MMAP_ERROR_NOT_FOUND, "");
 }
 
@@ -701,18 +701,6 @@ restore_limit (rlim_t before)
   g_assert_cmpint (getrlimit (RLIMIT_NOFILE, &limit), ==, 0);
   limit.rlim_cur = before;
   g_assert_cmpint (setrlimit (RLIMIT_NOFILE, &limit), ==, 0);
-}
-
-static guint
-count_descriptors (void)
-{
-  GDir *dir = g_dir_open ("/proc/self/fd", 0, NULL);
-  guint n = 0;
-
-  while (g_dir_read_name (dir))
-    n++;
-  g_dir_close (dir);
-  return n;
 }
 
 /* Until only @n are open: what the producer closes later would be room for the next. */

@@ -252,7 +252,11 @@ class Hostile(ServerCase):
     def test_passes_descriptors(self):
         self.start()
         bad = self.peer()
-        socket.send_fds(bad.socket, [b"x"], [0] * 100)
+        try:
+            socket.send_fds(bad.socket, [b"x"], [0] * 100)
+        except PermissionError:
+            # The kernel has kept them out.
+            bad.socket.sendall(b"x")
         honest = self.peer()
         honest.hear_until(lambda: not honest.peers and len(honest.own) == 2)
         bad.close()

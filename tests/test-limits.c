@@ -139,18 +139,6 @@ crowd_end (Crowd * crowd)
   end_child (crowd->pid);
 }
 
-static guint
-count_descriptors (void)
-{
-  DIR *directory = opendir ("/proc/self/fd");
-  guint n = 0;
-
-  while (readdir (directory))
-    n++;
-  closedir (directory);
-  return n;
-}
-
 static MmapProducer *
 produce_for_all (void)
 {
@@ -174,7 +162,7 @@ check_stays (GSocket * socket)
   g_autoptr (GError) error = NULL;
   MmapMessage message;
 
-  if (mmap_message_receive (socket, &message, &error)) {
+  if (mmap_message_receive (socket, TRUE, &message, &error)) {
     mmap_message_get_refusal (&message, &error);
     g_assert_error (error, MMAP_ERROR, MMAP_ERROR_TIMEOUT);
     mmap_message_clear (&message);

@@ -271,7 +271,7 @@ check_event (Side * side, guint bytes)
   GError *error = NULL;
   const char *fill;
 
-  g_assert_true (mmap_message_receive (side->socket, &message, &error));
+  g_assert_true (mmap_message_receive (side->socket, TRUE, &message, &error));
   g_assert_no_error (error);
   g_assert_true (g_variant_lookup (message.body, "fill", "&s", &fill));
   g_assert_cmpuint (strlen (fill), ==, bytes);
@@ -283,7 +283,7 @@ check_nothing (Side * side, MmapError code)
   g_auto (MmapMessage) message = { 0 };
   GError *error = NULL;
 
-  g_assert_false (mmap_message_receive (side->socket, &message, &error));
+  g_assert_false (mmap_message_receive (side->socket, TRUE, &message, &error));
   g_assert_error (error, MMAP_ERROR, (gint) code);
   g_error_free (error);
 }

@@ -82,7 +82,7 @@ receive (Pair * pair, MmapMessage * message)
 {
   GError *error = NULL;
 
-  mmap_message_receive (pair->there, message, &error);
+  mmap_message_receive (pair->there, TRUE, message, &error);
   g_assert_no_error (error);
 }
 
@@ -92,7 +92,7 @@ refuse (Pair * pair, MmapError code, const char *reason)
   GError *error = NULL;
   MmapMessage message;
 
-  g_assert_false (mmap_message_receive (pair->there, &message, &error));
+  g_assert_false (mmap_message_receive (pair->there, TRUE, &message, &error));
   g_assert_error (error, MMAP_ERROR, (gint) code);
   if (strstr (error->message, reason) == NULL)
     g_error ("\"%s\" doesn't say \"%s\"", error->message, reason);
@@ -338,7 +338,7 @@ test_mutated (void)
       copy[g_rand_int_range (random, 0, size)] = g_rand_int (random);
     g_assert_cmpint (send (g_socket_get_fd (pair.here), copy, size, 0), ==,
         size);
-    if (mmap_message_receive (pair.there, &message, &error)) {
+    if (mmap_message_receive (pair.there, TRUE, &message, &error)) {
       g_assert_true (g_variant_is_normal_form (message.body));
       mmap_message_clear (&message);
     } else {

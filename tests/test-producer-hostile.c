@@ -299,7 +299,7 @@ test_producers_message (gconstpointer data)
   scene_begin_up (&scene);
   g_variant_builder_init (&body, G_VARIANT_TYPE_VARDICT);
   mmap_message_send (scene.bad.socket, kind, g_variant_builder_end (&body),
-      &scene.bad.link->fd, 1, &error);
+      NULL, 0, &error);
   g_assert_no_error (error);
   scene_end_refused (&scene, MMAP_ERROR_MESSAGE, "out of turn");
   leak_check_end (&check);
@@ -805,6 +805,48 @@ test_insomniac (void)
   end_producer (scene.producer);
 }
 
+
+
+/* Passes descriptors which block whoever closes them. Where the kernel keeps them out, it is told not to. */
+static void
+check_passes_descriptors (gboolean early, gboolean gone)
+{
+  Lingering lingering;
+  int fds[MMAP_MESSAGE_MAX_FDS], yes = 1;
+  Scene scene;
+  guint i;
+
+  scene_begin (&scene);
+  setsockopt (g_socket_get_fd (scene.producer->listener->socket), SOL_SOCKET,
+      83, &yes, sizeof yes);
+  lingering_init (&lingering);
+  for (i = 0; i < G_N_ELEMENTS (fds); i++)
+    fds[i] = lingering.fd;
+  if (early)
+    raw_connect (&scene.bad, address);
+  else
+    raw_bring_up (&scene.bad, address);
+  /* The producer is the last to have it. */
+  g_mutex_lock (&scene.producer->lock);
+  g_assert_true (mmap_message_send (scene.bad.socket,
+          early ? MMAP_MESSAGE_HELLO : MMAP_MESSAGE_WISHES, raw_body (NULL,
+              NULL), fds, G_N_ELEMENTS (fds), NULL));
+  close (lingering.fd);
+  g_mutex_unlock (&scene.producer->lock);
+  if (gone)
+    g_clear_object (&scene.bad.socket);
+  scene_end (&scene, MMAP_ERROR_MESSAGE);
+  close (lingering.peer);
+}
+
+static void
+test_passes_descriptors (void)
+{
+  check_passes_descriptors (TRUE, FALSE);
+  check_passes_descriptors (FALSE, FALSE);
+  check_passes_descriptors (FALSE, TRUE);
+}
+
 static gint stop_requeue;
 
 /* Moves all who wait for the words of its link to another that nobody changes, over and over, and says all the time that it sleeps: it has no others'
@@ -897,6 +939,8 @@ main (int argc, char **argv)
   leak_check_add_test ("/producer-hostile/scribbles", test_scribbles);
   leak_check_add_test ("/producer-hostile/punches-holes", test_punches_holes);
   leak_check_add_test ("/producer-hostile/insomniac", test_insomniac);
+  leak_check_add_test ("/producer-hostile/passes-descriptors",
+      test_passes_descriptors);
   leak_check_add_test ("/producer-hostile/blocks-wakeups", test_blocks_wakeups);
   leak_check_add_test ("/producer-hostile/restless", test_restless);
   leak_check_add_test ("/producer-hostile/late-timer", test_late_timer);

@@ -398,7 +398,7 @@ test_contains (void)
   mmap_region_unref (region);
 }
 
-/* The descriptor is refused and closed. */
+/* The descriptor is refused and closed, perhaps in another thread. */
 static void
 refuse_fd (int fd, guint64 expected_size, MmapError code, const char *reason)
 {
@@ -406,7 +406,8 @@ refuse_fd (int fd, guint64 expected_size, MmapError code, const char *reason)
   MmapRegion *region = mmap_region_open_fd (fd, expected_size, &error);
 
   assert_refused (region, &error, code, reason);
-  g_assert_cmpint (fcntl (fd, F_GETFD), ==, -1);
+  while (fcntl (fd, F_GETFD) >= 0)
+    g_usleep (1000);
 }
 
 static int
@@ -471,8 +472,8 @@ test_open_fd_refused (void)
       "F_SEAL_SHRINK");
   unlink (path);
   g_free (path);
-  refuse_fd (open ("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0,
-      MMAP_ERROR_SEALS, "F_SEAL_SHRINK");
+  refuse_fd (open ("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0, MMAP_ERROR_FILE,
+      "no regular file in memory");
 }
 
 static void

@@ -260,7 +260,7 @@ step (Consumer * self)
           g_variant_dict_end (&body), NULL, 0, NULL);
       break;
     case 1:
-      mmap_message_receive (self->socket, &message, NULL);
+      mmap_message_receive (self->socket, TRUE, &message, NULL);
       break;
     case 2:
       open_region (self);

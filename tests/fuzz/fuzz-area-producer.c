@@ -263,7 +263,7 @@ step (Producer * self)
       break;
     case 2:
       if (self->sockets[i])
-        mmap_message_receive (self->sockets[i], &message, NULL);
+        mmap_message_receive (self->sockets[i], TRUE, &message, NULL);
       break;
     case 3:
       drop_link (self, i);

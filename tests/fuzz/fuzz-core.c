@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -168,8 +167,6 @@ int __real_ppoll (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
     const sigset_t * mask);
 int __wrap_ppoll (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
     const sigset_t * mask);
-int __real_epoll_wait (int fd, struct epoll_event *events, int n, int timeout);
-int __wrap_epoll_wait (int fd, struct epoll_event *events, int n, int timeout);
 
 int
 __wrap_ppoll (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
@@ -183,17 +180,9 @@ __wrap_ppoll (struct pollfd *fds, nfds_t n, const struct timespec *timeout,
   return ready;
 }
 
-int
-__wrap_epoll_wait (int fd, struct epoll_event *events, int n, int timeout)
-{
-  int ready = __real_epoll_wait (fd, events, n, 0);
-
-  if (ready == 0 && timeout != 0 && awake)
-    mmap_consumer_set_cancelled (awake, TRUE);
-  return ready;
-}
-
-/* No thread makes the pages of a region present: it would come and go as it likes. */
+/* No thread makes the pages of a region present: it would come and go as it likes. Who closes what may block is waited for. */
+GThread *__real_g_thread_try_new (const gchar * name, GThreadFunc function,
+    gpointer data, GError ** error);
 GThread *__wrap_g_thread_try_new (const gchar * name, GThreadFunc function,
     gpointer data, GError ** error);
 
@@ -201,6 +190,8 @@ GThread *
 __wrap_g_thread_try_new (const gchar * name, GThreadFunc function,
     gpointer data, GError ** error)
 {
+  if (strcmp (name, "mmap-close") == 0)
+    return __real_g_thread_try_new (name, function, data, error);
   g_set_error (error, G_THREAD_ERROR, G_THREAD_ERROR_AGAIN, "no threads here");
   return NULL;
 }

@@ -39,7 +39,7 @@ receive (GSocket * socket)
   g_autoptr (GError) error = NULL;
   guint i;
 
-  if (!mmap_message_receive (socket, &message, &error)) {
+  if (!mmap_message_receive (socket, TRUE, &message, &error)) {
     fuzz_assert (error && error->domain == MMAP_ERROR);
     fuzz_assert (!message.body && message.n_fds == 0);
     return;

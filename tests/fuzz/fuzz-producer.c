@@ -493,7 +493,7 @@ fuzz_peer_receive (FuzzPeer * peer)
   while (more) {
     g_auto (MmapMessage) message = { 0 };
 
-    more = mmap_message_receive (socket, &message, NULL);
+    more = mmap_message_receive (socket, TRUE, &message, NULL);
     if (more && message.kind == MMAP_MESSAGE_CHALLENGE)
       take_challenge (peer, message.body);
     if (more && message.kind == MMAP_MESSAGE_OFFER)

@@ -188,7 +188,7 @@ hear (Guard * self)
     g_auto (MmapMessage) message = { 0 };
     MmapSecretProof proof;
 
-    more = mmap_message_receive (socket, &message, NULL);
+    more = mmap_message_receive (socket, TRUE, &message, NULL);
     if (more && message.kind == MMAP_MESSAGE_HELLO)
       mmap_secret_lookup_bytes (message.body, "access-nonce",
           self->exchange.consumer_nonce, MMAP_SECRET_NONCE_BYTES, NULL);
