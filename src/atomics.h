@@ -45,6 +45,13 @@ mmap_fence_full (void)
 #define mmap_fence_release() __atomic_thread_fence (__ATOMIC_RELEASE)
 #endif
 
+/* Copies what the other side may change at any time: what is looked at after this is the copy. */
+#define mmap_copy_once(to, from, n_bytes) \
+  G_STMT_START { \
+    memcpy ((to), (from), (n_bytes)); \
+    __asm__ volatile ("" : : : "memory"); \
+  } G_STMT_END
+
 /* Asks for a cache line of 64 bytes that is to be written, or read, soon: not when it is needed. The instruction does nothing where a processor
  * doesn't know it. */
 #if defined (__x86_64__)

@@ -198,7 +198,7 @@ link_check_header (MmapLink * link, guint64 session, GError ** error)
     guint32 link_id, link_bytes;
   } header;
 
-  memcpy (&header, link->area, sizeof header);
+  mmap_copy_once (&header, link->area, sizeof header);
   if (memcmp (header.magic, MMAP_LINK_MAGIC, sizeof header.magic) != 0) {
     g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_A_REGION,
         "The link's memory does not begin with \"" MMAP_LINK_MAGIC "\"");

@@ -261,7 +261,8 @@ void mmap_producer_unref (MmapProducer * producer);
  * @first: bytes of blocks. Their memory is reserved by a thread as soon as the region is offered, the rest later: so nobody waits for
  *     more than the first frame needs. G_MAXUINT64: all is reserved before the region is offered.
  * @media: (nullable): media caps for the offer.
- * FALSE with an error of mmap_region_begin_memfd() or _begin_file(), or MMAP_ERROR_CLOSED: then nothing has changed. */
+ * FALSE with an error of mmap_region_begin_memfd() or _begin_file(), or MMAP_ERROR_CLOSED: then the region is the same, but in a file it may have no
+ *     name any more: who comes later gets its descriptor. */
 gboolean mmap_producer_set_region (MmapProducer * producer, guint64 size,
     guint64 first, const char *media, GError ** error);
 

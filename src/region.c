@@ -11,6 +11,7 @@
 #include "error.h"
 #include "path.h"
 
+#include "atomics.h"
 #include "foreign.h"
 
 #include <errno.h>
@@ -428,7 +429,7 @@ mmap_region_open_window (MmapArea * area, guint64 offset, guint64 size,
   if (!check_file_size (size, size, error))
     return NULL;
   /* A BAR can't be read in another way; once, as others may change it. */
-  memcpy (&header, area->base + offset, MMAP_CACHE_LINE_BYTES);
+  mmap_copy_once (&header, area->base + offset, MMAP_CACHE_LINE_BYTES);
   if (!check_header (&header, size, error))
     return NULL;
   region = mmap_region_map_window (area, offset, size, FALSE, error);

@@ -6,11 +6,18 @@
  * Run by `meson test`. A wake-up that is lost makes a test hang.
  */
 #include "leak-check.h"
-#include "link.h"
+#include "peers.h"
+#include "producer-private.h"
+#include "system-faults.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 
 #define N_ROUNDS 20000
+
+#define N_FRAMES 200
+#define FRAME_BYTES 16384
 
 typedef struct
 {
@@ -188,10 +195,43 @@ test_ping_pong (void)
   sides_clear (&sides);
 }
 
+/* Both sides look now and then, for frames and for room. */
+static void
+live_without_waitv (gconstpointer data)
+{
+  const char *address = data;
+  MmapProducer *producer;
+  Reader reader;
+  guint i;
+
+  fail_system_call (SYS_futex_waitv, 0, 0, ENOSYS);
+  producer = make_producer (address, 4 * FRAME_BYTES);
+  reader_start (&reader, address, FALSE);
+  wait_for_links (producer, 1);
+  for (i = 0; i < MMAP_MAX_LINKS; i++)
+    if (producer->links[i])
+      g_assert_null (producer->links[i]->link->bell.word);
+  for (i = 1; i <= N_FRAMES; i++)
+    publish_frame (producer, i, FRAME_BYTES);
+  reader_wait (&reader, reader.frames == N_FRAMES);
+  reader_stop (&reader);
+  end_producer (producer);
+}
+
+static void
+test_old_kernel (void)
+{
+  g_autofree char *address = leak_check_path ("socket");
+
+  run_in_child (live_without_waitv, address);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  /* First: a process asks its kernel once. */
+  leak_check_add_test ("/wakeup/old-kernel", test_old_kernel);
   leak_check_add_test ("/wakeup/once-per-sleep", test_once_per_sleep);
   leak_check_add_test ("/wakeup/late", test_late);
   leak_check_add_test ("/wakeup/not-rung", test_not_rung);
