@@ -339,6 +339,10 @@ class Clean(LeftoverTest):
         producers = [self.publish("one"), self.publish("two")]
         item = self.list(self.file)[0]
         self.assertEqual((item["kind"], item["state"], item["size"], item["uid"]), ("area", "live", 256 << 20, os.getuid()))
+        # There are two channels, each with a region of its own.
+        self.assertEqual((item["links"], item["frames"]), (None, None))
+        self.tool("inspect", self.file, status=1)
+        self.assertIn(f"gst-mmap list {self.file}", self.complaint)
         self.assertEqual(self.verbs(self.file), {"region": "left"})
         producers[0].kill()
         item = self.list(self.file)[0]

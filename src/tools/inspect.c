@@ -6,7 +6,7 @@
  * Reads a region's header and prints it, for people or for programs. It only
  * looks: the region may be in use. One thread.
  */
-#include "tool.h"
+#include "find.h"
 #include "error.h"
 
 #include <errno.h>
@@ -55,9 +55,9 @@ find_owner (int fd, const Inspection * inspection)
 static gboolean
 inspect (Inspection * inspection, GError ** error)
 {
+  gboolean ok, made;
   struct stat st;
   int fd, seals;
-  gboolean ok;
 
   /* First without opening: to open a device may have effects. */
   if (stat (inspection->file, &st) == 0 && !S_ISREG (st.st_mode)) {
@@ -77,6 +77,11 @@ inspect (Inspection * inspection, GError ** error)
     seals = fcntl (fd, F_GET_SEALS);
     inspection->memfd = seals >= 0 && (seals & F_SEAL_SHRINK) != 0;
     inspection->owner = find_owner (fd, inspection);
+  } else if (tool_is_area (fd, &made)) {
+    g_clear_error (error);
+    g_set_error (error, MMAP_ERROR, MMAP_ERROR_NOT_A_REGION,
+        "%s is an area, with a region for each of its channels: "
+        "'gst-mmap list %s' shows these", inspection->file, inspection->file);
   } else {
     g_prefix_error (error, "%s: ", inspection->file);
   }

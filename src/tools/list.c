@@ -57,6 +57,14 @@ format_session (const ToolFound * found)
   return g_strdup_printf ("0x%016" G_GINT64_MODIFIER "x", found->session);
 }
 
+/* Those of an area's channels are in as many regions. */
+static gboolean
+counts_frames (const ToolFound * found)
+{
+  return (found->kind == TOOL_FILE || found->kind == TOOL_MEMFD)
+      && found->size > 0;
+}
+
 static JsonObject *
 found_to_json (const ToolFound * found)
 {
@@ -72,8 +80,8 @@ found_to_json (const ToolFound * found)
   set_text (object, "command", found->command);
   set_text (object, "session", session);
   set_number (object, "size", region, found->size);
-  set_number (object, "links", region, found->links);
-  set_number (object, "frames", region, found->frames);
+  set_number (object, "links", counts_frames (found), found->links);
+  set_number (object, "frames", counts_frames (found), found->frames);
   set_text (object, "note", found->why);
   return object;
 }
@@ -124,8 +132,8 @@ found_to_row (const ToolFound * found, char *row[N_COLUMNS])
   row[4] = format_text (found->command);
   row[5] = format_text (session);
   row[6] = format_number (region, found->size);
-  row[7] = format_number (region, found->links);
-  row[8] = format_number (region, found->frames);
+  row[7] = format_number (counts_frames (found), found->links);
+  row[8] = format_number (counts_frames (found), found->frames);
   row[9] = note ? g_strdup_printf ("%s (%s)", path, note)
       : g_steal_pointer (&path);
 }
