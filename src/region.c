@@ -294,6 +294,8 @@ mmap_region_open_fd (int fd, guint64 expected_size, GError ** error)
   }
   if (region == NULL)
     mmap_foreign_close (fd);
+  else
+    region->is_foreign = TRUE;
   return region;
 }
 
@@ -352,10 +354,12 @@ mmap_region_open_file_fd (int fd, const char *path, guint64 expected_size,
 {
   MmapRegion *region = map_existing (fd, expected_size, FALSE, FALSE, error);
 
-  if (region)
-    region->path = g_strdup (path);
-  else
+  if (region == NULL) {
     mmap_foreign_close (fd);
+    return NULL;
+  }
+  region->path = g_strdup (path);
+  region->is_foreign = TRUE;
   return region;
 }
 
@@ -490,7 +494,10 @@ mmap_region_unref (MmapRegion * region)
   mmap_guard_free (region->guard);
   munmap (region->base, region->size);
   g_clear_pointer (&region->window, mmap_window_free);
-  mmap_foreign_close (region->fd);
+  if (region->is_foreign)
+    mmap_foreign_close (region->fd);
+  else if (region->fd >= 0)
+    close (region->fd);
   g_free (region->path);
   g_free (region);
 }

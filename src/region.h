@@ -18,6 +18,7 @@ G_BEGIN_DECLS
  * MmapRegion:
  * @ref_count: atomic
  * @fd: the memory's descriptor, owned; -1 never
+ * @is_foreign: somebody else has opened that, see foreign.h
  * @size: bytes mapped, a multiple of the page size
  * @blocks_offset: start of the blocks, bytes
  * @session: the session in the header
@@ -41,6 +42,7 @@ typedef struct
 {
   gint ref_count;
   int fd;
+  gboolean is_foreign;
   gsize size;
   guint64 blocks_offset;
   guint64 session;
