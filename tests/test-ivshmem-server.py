@@ -414,4 +414,7 @@ class Settings(ServerCase):
 
 if __name__ == "__main__":
     TOOL = os.path.abspath(sys.argv.pop(1))
+    # For what is started from here on: a sanitizer's libraries, from tests/run.
+    if os.environ.get("MMAP_TEST_PRELOAD"):
+        os.environ["LD_PRELOAD"] = os.environ["MMAP_TEST_PRELOAD"]
     unittest.main()
