@@ -56,6 +56,18 @@ measure_count_syscalls (void)
   return syscalls_fd >= 0;
 }
 
+/* By the second field of schedstat; 0 if the kernel doesn't count it. */
+static gint64
+read_ready_ns (void)
+{
+  g_autofree char *text = NULL;
+  guint64 ready_ns = 0;
+
+  if (g_file_get_contents ("/proc/thread-self/schedstat", &text, NULL, NULL))
+    sscanf (text, "%*u %" G_GUINT64_FORMAT, &ready_ns);
+  return ready_ns;
+}
+
 void
 measure_snapshot (Snapshot * snapshot)
 {
@@ -69,6 +81,7 @@ measure_snapshot (Snapshot * snapshot)
       (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000;
   snapshot->switches_voluntary = usage.ru_nvcsw;
   snapshot->switches_involuntary = usage.ru_nivcsw;
+  snapshot->ready_ns = read_ready_ns ();
   snapshot->faults = usage.ru_minflt + usage.ru_majflt;
   snapshot->syscalls = -1;
   if (syscalls_fd >= 0
@@ -135,11 +148,12 @@ measure_span_to_json (const Snapshot * begin, const Snapshot * end,
       ", \"cpu_ns\": %" G_GINT64_FORMAT
       ", \"switches_voluntary\": %" G_GINT64_FORMAT
       ", \"switches_involuntary\": %" G_GINT64_FORMAT
+      ", \"ready_ns\": %" G_GINT64_FORMAT
       ", \"faults\": %" G_GINT64_FORMAT, end->ns - begin->ns,
       end->cpu_ns - begin->cpu_ns,
       end->switches_voluntary - begin->switches_voluntary,
       end->switches_involuntary - begin->switches_involuntary,
-      end->faults - begin->faults);
+      end->ready_ns - begin->ready_ns, end->faults - begin->faults);
   if (begin->syscalls >= 0 && end->syscalls >= 0)
     g_string_append_printf (json, ", \"syscalls\": %" G_GINT64_FORMAT,
         end->syscalls - begin->syscalls);

@@ -26,6 +26,7 @@ typedef struct
  * @cpu_ns: user and system time of the process
  * @switches_voluntary: context switches because a thread waited
  * @switches_involuntary: context switches because another thread had to run
+ * @ready_ns: how long this thread was ready to run, but another had its processor
  * @faults: page faults, with and without I/O
  * @syscalls: system calls since measure_count_syscalls(); -1: not counted
  */
@@ -35,6 +36,7 @@ typedef struct
   gint64 cpu_ns;
   gint64 switches_voluntary;
   gint64 switches_involuntary;
+  gint64 ready_ns;
   gint64 faults;
   gint64 syscalls;
 } Snapshot;

@@ -10,6 +10,9 @@ from process import Failed, Measurement, Noise
 # CPU time of others, as a share of one core, from which on a measurement is dirty. /proc/stat counts in ticks, so that a
 # quiet machine shows up to 0.04 here: measured.
 DIRTY_SHARE = 0.08
+# Where both sides never sleep: for how much of the window each may have waited for a processor that somebody else had. Of a hundred
+# frames one may be late; so half a frame's time for either side.
+SPIN_DIRTY_SHARE = 0.005
 # After a dirty one: until others are quiet, or this long.
 CALM_PROBE_S = 0.25
 # Rounds that may be thrown away for each that is wanted.
@@ -29,6 +32,12 @@ def wait_for_calm(limit_s):
         time.sleep(CALM_PROBE_S)
         if noise.share() <= DIRTY_SHARE:
             return
+
+
+def waited_share(result):
+    """Of the two threads that hand over the frames, the longer wait for a processor, as a share of the window."""
+    spans = [result["producer"]["sent"]] + [consumer["received"] for consumer in result["consumers"]]
+    return max(span["ready_ns"] / span["wall_ns"] for span in spans)
 
 
 class CellRun:
@@ -69,6 +78,9 @@ class CellRun:
         done = subprocess.run([str(self.settings.floor)], stdout=subprocess.PIPE, check=True)
         return dict(json.loads(done.stdout), others=noise.share())
 
+    def is_dirty(self, result):
+        return result["others"] > DIRTY_SHARE or self.cell.spin and waited_share(result) > SPIN_DIRTY_SHARE
+
     def run_round(self):
         """One round. A dirty measurement ends it, as its ratios would be worth nothing; but one round is made to its end
         all the same, so that there is something to show where others never rest."""
@@ -85,7 +97,7 @@ class CellRun:
                 entry["dirty"] = True
                 return
             entry["results"][contestant.name] = result
-            if result["others"] > DIRTY_SHARE:
+            if self.is_dirty(result):
                 entry["dirty"] = True
                 if not to_the_end:
                     return
@@ -101,7 +113,7 @@ class CellRun:
                     self.failed(contestant, error)
                     break
                 self.syscalls[contestant.name] = result
-                if result["others"] <= DIRTY_SHARE:
+                if not self.is_dirty(result):
                     break
 
     @property
