@@ -459,14 +459,15 @@ mmap_channel_claim (MmapArea * area, const char *name, guint64 session,
     GError ** error)
 {
   MmapChannel *channel;
+  guint64 id;
 
-  if (!mmap_channel_check_name (name, error))
+  if (!mmap_channel_check_name (name, error) || !mmap_random_id (&id, error))
     return NULL;
   channel = g_new0 (MmapChannel, 1);
   channel->ref_count = 1;
   g_mutex_init (&channel->lock);
   channel->area = mmap_area_ref (area);
-  channel->id = 1 + mmap_random_below (G_MAXUINT64 - 1);
+  channel->id = id;
   channel->session = session;
   channel->entry = MMAP_AREA_CHANNELS;
   channel->windows = g_ptr_array_new ();

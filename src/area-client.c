@@ -372,7 +372,8 @@ client_new (const char *path, MmapArea * kept, const char *channel,
   client->bell.doorbell_fd = client->bell.words_fd = -1;
   client->stream = stream;
   client->again = again;
-  client->id = 1 + mmap_random_below (G_MAXUINT64 - 1);
+  if (!mmap_random_id (&client->id, error))
+    goto failed;
   client->area = kept ? mmap_area_ref (kept) :
       mmap_area_open_existing (path, trusted, error);
   if (!client->area || (kept && !mmap_area_check (kept, error))

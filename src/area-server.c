@@ -325,15 +325,19 @@ slot_run (MmapAreaServer * server, Slot * slot, gint64 now_us)
 
 /* --- consumers that come through a socket --- */
 
-/* A slot that no consumer has claimed in the area; %NULL */
+/* A slot that no consumer has claimed in the area; %NULL with an error */
 static Slot *
-server_take_slot (MmapAreaServer * server)
+server_take_slot (MmapAreaServer * server, GError ** error)
 {
+  guint64 id;
   guint i;
+
+  if (!mmap_random_id (&id, error))
+    return NULL;
 
   for (i = 0; i < server->n_slots; i++) {
     Slot *slot = &server->slots[i];
-    guint64 id = 1 + mmap_random_below (G_MAXUINT64 - 1), expected = 0;
+    guint64 expected = 0;
 
     if (slot->state == SLOT_FREE
         && mmap_swap_release (&slot->shared->mailbox.claim, &expected, id)) {
@@ -341,17 +345,17 @@ server_take_slot (MmapAreaServer * server)
       return slot;
     }
   }
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_LIMIT,
+      "All %u links of the channel are taken: a larger file or device has more",
+      server->n_slots);
   return NULL;
 }
 
 /* Says why through a relay of its own, as far as that goes at once. */
 static void
-server_refuse (MmapAreaServer * server, int stream)
+server_refuse (MmapAreaServer * server, int stream, const GError * error)
 {
   Slot nobody = {.stream = stream };
-  g_autoptr (GError) error = g_error_new (MMAP_ERROR, MMAP_ERROR_LIMIT,
-      "All %u links of the channel are taken: a larger file or device has more",
-      server->n_slots);
   g_autoptr (GSocket) socket = mmap_relay_init (&nobody.relay, &stream_way,
       &nobody, NULL);
 
@@ -419,20 +423,21 @@ server_make_room (MmapAreaServer * server, gint64 now_us, gboolean * later)
 static gboolean
 server_accept (MmapAreaServer * server, gint64 now_us)
 {
+  g_autoptr (GError) error = NULL;
   gboolean later;
   Slot *slot;
 
   if (!server_greet (server, now_us))
     return FALSE;
   server_make_room (server, now_us, &later);
-  slot = server_take_slot (server);
+  slot = server_take_slot (server, &error);
   if (!slot && later)
     return FALSE;
   if (slot) {
     slot->stream = server->waiting;
     slot_serve (server, slot, now_us);
   } else {
-    server_refuse (server, server->waiting);
+    server_refuse (server, server->waiting, error);
   }
   server->waiting = -1;
   return TRUE;

@@ -84,21 +84,25 @@ producer_new (MmapListener * listener, const MmapMode * mode,
   producer->mode = *mode;
   producer->allowed = mmap_users_new (NULL, NULL);
   producer->token_bytes = token_bytes;
-  producer->session = 1 + mmap_random_below (G_MAXUINT64 - 1);
-  if (listener)
-    mmap_socket_lock_set_session (&listener->lock, producer->session);
   producer->publications = g_array_new (FALSE, TRUE, sizeof (MmapPublication));
   producer->kept = g_ptr_array_new ();
   g_queue_init (&producer->reports);
+  if (!mmap_random_id (&producer->session, error))
+    goto failed;
+  if (listener)
+    mmap_socket_lock_set_session (&listener->lock, producer->session);
   if (!open_descriptors (producer)) {
     g_set_error (error, MMAP_ERROR, mmap_error_from_errno (errno),
         "The producer has no descriptors left (ulimit -n): %s",
         g_strerror (errno));
-    mmap_producer_close (producer);
-    mmap_producer_unref (producer);
-    return NULL;
+    goto failed;
   }
   return producer;
+
+failed:
+  mmap_producer_close (producer);
+  mmap_producer_unref (producer);
+  return NULL;
 }
 
 MmapProducer *

@@ -176,6 +176,16 @@ mmap_token_wipe (MmapToken * token)
   sodium_memzero (token, sizeof (*token));
 }
 
+gboolean
+mmap_random_id (guint64 * id, GError ** error)
+{
+  *id = 0;
+  while (*id == 0)
+    if (!mmap_random_fill ((guint8 *) id, sizeof *id, error))
+      return FALSE;
+  return TRUE;
+}
+
 guint64
 mmap_random_below (guint64 limit)
 {

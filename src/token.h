@@ -52,7 +52,13 @@ gboolean mmap_token_init_string (MmapToken * token, const char *string,
 /* Overwrites the token in a way that the compiler keeps. */
 void mmap_token_wipe (MmapToken * token);
 
-/* Returns: a number in [0, @limit), drawn uniformly from getrandom(2); @limit is at least 1. */
+/* Returns: a number in [0, @limit), drawn uniformly from getrandom(2); @limit is at least 1. For what only comes after a token or
+ * an id: it ends the process if the system has no random bytes. */
 guint64 mmap_random_below (guint64 limit);
+
+/* Draws a number for whatever is to be told from all others of its kind.
+ * @id: (out): not 0
+ * Returns: FALSE with MMAP_ERROR_FAILED if the system has no random bytes */
+gboolean mmap_random_id (guint64 * id, GError ** error);
 
 G_END_DECLS

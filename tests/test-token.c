@@ -84,6 +84,7 @@ no_random_bytes (gconstpointer data)
 {
   MmapToken token;
   GError *error = NULL;
+  guint64 id;
 
   /* There is another way, while it is open. */
   fail_system_call (SYS_getrandom, 0, 0, ENOSYS);
@@ -91,10 +92,15 @@ no_random_bytes (gconstpointer data)
   g_assert_no_error (error);
   g_assert_cmpuint (token.n_bytes, ==, 16);
   mmap_random_below (1000);
+  g_assert_true (mmap_random_id (&id, &error));
+  g_assert_cmpuint (id, !=, 0);
   fail_system_call (SYS_openat, 0, 0, EMFILE);
   g_assert_false (mmap_token_init_random (&token, 16, &error));
   g_assert_error (error, MMAP_ERROR, MMAP_ERROR_FAILED);
   g_assert_cmpuint (token.n_bytes, ==, 0);
+  g_clear_error (&error);
+  g_assert_false (mmap_random_id (&id, &error));
+  g_assert_error (error, MMAP_ERROR, MMAP_ERROR_FAILED);
   g_error_free (error);
 }
 

@@ -14,8 +14,10 @@
 static MmapRegion *
 make_region (const char *path, guint64 size, GError ** error)
 {
-  guint64 session = 1 + mmap_random_below (G_MAXUINT64);
+  guint64 session;
 
+  if (!mmap_random_id (&session, error))
+    return NULL;
   return mmap_region_new_file (path, size, session, 1, error);
 }
 
