@@ -365,6 +365,11 @@ class Fields(ToolCase):
                      good[:-1] + ', "size": 1048576}', " " * 40000 + good, good[:-1] + ', "x": "' + "y" * 40000 + '"}'):
             for command in ("answer", "verify"):
                 self.refuse("(message)", command, stdin=text.encode())
+        for text in ("0x100000", "01048576", "+1048576", "1048576.", ".5e1", "1e", "NaN", "Infinity", "True", "yes", "-"):
+            for field in ('"size": %s' % text, '"later": [%s]' % text):
+                self.refuse(["(message)", "word or number"], "verify", good[:-1] + ", " + field + "}")
+        for text in ("\\u0000", "x\\u0000y", "\\\\\\u0000"):
+            self.refuse(["(message)", "character 0"], "verify", good[:-1] + ', "later": "%s"}' % text)
         self.refuse(["(message)", "32768"], "answer", stdin=b"x" * 10000000)
         self.refuse(["(message)", "UTF-8"], "answer", stdin=good.encode() + b"\xff")
         self.refuse(["(message)", "UTF-8"], "answer", stdin=good.encode() + b"\0")
@@ -372,6 +377,7 @@ class Fields(ToolCase):
 
     def test_unknown_fields(self):
         self.accept("verify", json.dumps(dict(self.fields, later={"a": [1, {"size": 5}]})))
+        self.accept("verify", json.dumps(dict(self.fields, later=[0, -0.5, 1e-300, 12E+2, True, False, None, "\\u0000", "0x1"])))
 
     def test_usage(self):
         for command in ("answer", "verify"):

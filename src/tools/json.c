@@ -55,6 +55,18 @@ read_stdin (GError ** error)
   return text;
 }
 
+/* What JSON knows besides strings: json-glib takes numbers in other bases as well, and any word. */
+#define LITERAL_CHARS G_CSET_A_2_Z G_CSET_a_2_z G_CSET_DIGITS "+-."
+#define LITERAL "^(true|false|null|-?(0|[1-9]\\d*)(\\.\\d+)?([eE][-+]?\\d+)?)$"
+
+static gboolean
+check_literal (const char *literal, gsize n)
+{
+  g_autofree char *text = g_strndup (literal, n);
+
+  return g_regex_match_simple (LITERAL, text, G_REGEX_DOLLAR_ENDONLY, 0);
+}
+
 /* json-glib's parser takes more than JSON, such as what follows the object, and
  * calls itself for each level. */
 static gboolean
@@ -62,12 +74,14 @@ check_object (const GString * text, GError ** error)
 {
   gboolean in_string = FALSE, ended = FALSE;
   guint depth = 0;
-  gsize i;
+  gsize i, n;
 
   for (i = 0; i < text->len; i++) {
     char c = text->str[i];
 
     if (in_string) {
+      if (g_str_has_prefix (text->str + i, "\\u0000"))
+        return set_malformed (error, "there is a character 0 in a string");
       if (c == '\\')
         i++;
       else if (c == '"')
@@ -80,8 +94,13 @@ check_object (const GString * text, GError ** error)
       return set_malformed (error, "there is something before or behind it");
     /* No comments, and no strings in other quotes: in these, this function
      * would not know what is nested. */
-    if (!g_ascii_isalnum (c) && strchr ("{}[]\",:+-.", c) == NULL)
+    n = strspn (text->str + i, LITERAL_CHARS);
+    if (n == 0 && strchr ("{}[]\",:", c) == NULL)
       return set_malformed (error, "there is a character that isn't JSON's");
+    if (n > 0 && !check_literal (text->str + i, n))
+      return set_malformed (error, "there is a word or number that isn't "
+          "JSON's");
+    i += MAX (n, 1) - 1;
     if (c == '"')
       in_string = TRUE;
     else if (c == '{' || c == '[')
