@@ -438,12 +438,12 @@ gst_mmap_sink_install_properties (GObjectClass * klass)
    * GstMmapSink:mode:
    *
    * Permission bits of the socket, 0600 to 0666, whatever the umask: others connect if they may write. Where the region is a file, who
-   * may read the socket may read that. All others than the owner must be in #GstMmapSink:allowed-uids, too.
+   * may read the socket may read that; a file without a socket has these bits itself. All others than the owner must be in #GstMmapSink:allowed-uids, too.
    */
   properties[PROP_MODE] = g_param_spec_uint ("mode", "Mode",
-      "Permission bits of the socket, 0600 to 0666, and, for reading, of the "
-      "file (384 = 0600, the user alone)", 0, G_MAXUINT,
-      GST_MMAP_SINK_DEFAULT_MODE, null);
+      "Permission bits of the socket, 0600 to 0666, and, for reading, of its "
+      "file; of a file without a socket (384 = 0600, the user alone)", 0,
+      G_MAXUINT, GST_MMAP_SINK_DEFAULT_MODE, null);
   /**
    * GstMmapSink:group:
    *

@@ -80,12 +80,30 @@ mmap_mode_init (MmapMode * mode, guint bits, const char *group, GError ** error)
   return parse_group (mode, group, error);
 }
 
+/* @who: all of whom have to read and write */
+static gboolean
+check_readers_write (const MmapMode * mode, const char *who, GError ** error)
+{
+  guint readers = (mode->bits & 0044) >> 2, writers = (mode->bits & 0022) >> 1;
+
+  if (!(readers & ~writers))
+    return TRUE;
+  g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
+      "mode=%#o lets others read, but who %s must be able to write, too: set "
+      "mode=%#o", mode->bits, who, mode->bits | readers << 1);
+  return FALSE;
+}
+
+gboolean
+mmap_mode_check_area (const MmapMode * mode, GError ** error)
+{
+  return check_readers_write (mode, "meets its producer in a file", error);
+}
+
 gboolean
 mmap_mode_check_address (const MmapMode * mode, const char *address,
     GError ** error)
 {
-  guint readers = (mode->bits & 0044) >> 2, writers = (mode->bits & 0022) >> 1;
-
   if (!mmap_mode_is_shared (mode))
     return TRUE;
   if (!address)
@@ -97,12 +115,8 @@ mmap_mode_check_address (const MmapMode * mode, const char *address,
         "The abstract socket %s has no mode and no group: leave out mode and "
         "group, as allowed-uids says who may connect, or choose a path",
         address);
-  else if (readers & ~writers)
-    g_set_error (error, MMAP_ERROR, MMAP_ERROR_SETTING,
-        "mode=%#o lets others read, but who connects to a socket must be able "
-        "to write, too: set mode=%#o", mode->bits, mode->bits | readers << 1);
   else
-    return TRUE;
+    return check_readers_write (mode, "connects to a socket", error);
   return FALSE;
 }
 

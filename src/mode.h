@@ -40,6 +40,10 @@ mmap_mode_is_shared (const MmapMode * mode)
   return mode->bits != 0600 || mode->gid >= 0;
 }
 
+/* Whether a file without a socket, in which all write, can have it.
+ * FALSE with MMAP_ERROR_SETTING, which says what to set instead. */
+gboolean mmap_mode_check_area (const MmapMode * mode, GError ** error);
+
 /* Whether a socket at @address can have it, and it would be of use there. @address: (nullable): the default
  * FALSE with MMAP_ERROR_SETTING, which says what to set instead. */
 gboolean mmap_mode_check_address (const MmapMode * mode,

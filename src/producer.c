@@ -140,7 +140,8 @@ mmap_producer_new_in_area (const char *file, const char *channel,
 {
   MmapProducer *producer;
 
-  if (!check_token_bytes (token_bytes, error))
+  if (!check_token_bytes (token_bytes, error)
+      || !mmap_mode_check_area (mode, error))
     return NULL;
   producer = producer_new (NULL, mode, token_bytes, error);
   if (!producer || mmap_producer_open_area (producer, file, channel, size,

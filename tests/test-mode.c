@@ -90,6 +90,22 @@ refuse (const char *address, const char *region, guint mode, const char *reason)
   check_error (&error, MMAP_ERROR_SETTING, reason);
 }
 
+/* A file without a socket. */
+static void
+refuse_area (guint bits, const char *reason)
+{
+  MmapUsers *users = mmap_users_new (NULL, NULL);
+  GError *error = NULL;
+  MmapMode mode;
+
+  g_assert_true (mmap_mode_init (&mode, bits, NULL, NULL));
+  g_assert_null (mmap_producer_new_in_area (file, "default", 0, &mode, users,
+          MMAP_TOKEN_DEFAULT_BYTES, &error));
+  check_error (&error, MMAP_ERROR_SETTING, reason);
+  g_assert_false (g_file_test (file, G_FILE_TEST_EXISTS));
+  mmap_users_free (users);
+}
+
 static void
 accept (const char *address, const char *region, guint mode)
 {
@@ -110,6 +126,8 @@ test_addresses (void)
   refuse (path, NULL, 0640, "set mode=0660");
   refuse (path, file, 0644, "set mode=0666");
   refuse (path, file, 0624, "set mode=0626");
+  refuse_area (0640, "set mode=0660");
+  refuse_area (0664, "set mode=0666");
   accept (MMAP_ADDRESS_NONE, NULL, 0600);
   accept (MMAP_ADDRESS_NONE, file, 0644);
   accept ("@gst-mmap-test-mode", NULL, 0600);
